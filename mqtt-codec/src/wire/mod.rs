@@ -1,0 +1,1 @@
+//! Packets of MQTT 3.1.1.
