@@ -1,0 +1,75 @@
+//! What a linked program takes of flash and RAM, read from its ELF file.
+
+use anyhow::Result;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
+
+/// Bytes by the kind of memory they need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) text: u64,
+    pub(crate) rodata: u64,
+    pub(crate) data: u64,
+    pub(crate) bss: u64,
+}
+
+impl Sizes {
+    pub(crate) fn flash(self) -> u64 {
+        self.text + self.rodata
+    }
+
+    /// What is left when another program's share is taken away.
+    pub(crate) fn above(self, baseline: Self) -> Self {
+        Self {
+            text: self.text.saturating_sub(baseline.text),
+            rodata: self.rodata.saturating_sub(baseline.rodata),
+            data: self.data.saturating_sub(baseline.data),
+            bss: self.bss.saturating_sub(baseline.bss),
+        }
+    }
+}
+
+pub(crate) struct Symbol {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+}
+
+pub(crate) struct Program {
+    pub(crate) sizes: Sizes,
+    /// Functions, largest first.
+    pub(crate) functions: Vec<Symbol>,
+}
+
+/// Unwind tables are left out: firmware discards them when it links.
+pub(crate) fn read(bytes: &[u8]) -> Result<Program> {
+    let file = object::File::parse(bytes)?;
+    let mut sizes = Sizes::default();
+    for section in file.sections() {
+        if section.name()?.starts_with(".eh_frame") {
+            continue;
+        }
+        match section.kind() {
+            SectionKind::Text => sizes.text += section.size(),
+            SectionKind::ReadOnlyData
+            | SectionKind::ReadOnlyString
+            | SectionKind::ReadOnlyDataWithRel => {
+                sizes.rodata += section.size();
+            }
+            SectionKind::Data => sizes.data += section.size(),
+            SectionKind::UninitializedData => sizes.bss += section.size(),
+            _ => {}
+        }
+    }
+
+    let mut functions = Vec::new();
+    for symbol in file
+        .symbols()
+        .filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.size() > 0)
+    {
+        functions.push(Symbol {
+            name: symbol.name()?.to_owned(),
+            size: symbol.size(),
+        });
+    }
+    functions.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
+    Ok(Program { sizes, functions })
+}

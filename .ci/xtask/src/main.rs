@@ -1,0 +1,125 @@
+//! The project's task runner: everything that is checked, measured or fuzzed starts here.
+//!
+//! What the project consists of stands in [`project`]; `cargo xtask test` is the list in [`suite`].
+
+mod checks;
+mod elf;
+mod fuzz;
+mod package;
+mod programs;
+mod project;
+
+mod size;
+mod suite;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use lexopt::prelude::*;
+
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+Task runner of this repository.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test [STEP]...                     Install what is missing, then run every check (or the steps named)
+  bench [-- ARGUMENT...]             Compare with other MQTT clients and print one table with the ratios
+  fuzz [--seconds N] [TARGET]...     Run each fuzz target (or those named) from its corpus, 10 seconds unless told
+  size                               Print what the codec and the engine add to a bare-metal program
+  help                               Print this text
+
+Steps of `test`, in this order:
+";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not `Debug`: a backtrace of the task runner says nothing about what failed.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    match arguments.next()? {
+        Some(Value(command)) => match command.string()?.as_str() {
+            "test" => test(arguments),
+            "bench" => bench(arguments),
+            "fuzz" => fuzz(arguments),
+            "size" => size(arguments),
+            "help" => help(),
+            other => bail!("there is no command `{other}`: see `cargo xtask help`"),
+        },
+        Some(Long("help") | Short('h')) | None => help(),
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn test(mut arguments: lexopt::Parser) -> Result<()> {
+    let mut names = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Value(name) => names.push(name.string()?),
+            Long("help") | Short('h') => return help(),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let steps = suite::select(&names)?;
+    suite::run(&Workspace::open()?, &steps)
+}
+
+fn bench(mut arguments: lexopt::Parser) -> Result<()> {
+    let forwarded: Vec<_> = match arguments.try_raw_args().context("unexpected argument")? {
+        raw if raw
+            .peek()
+            .is_some_and(|first| first == "--help" || first == "-h") =>
+        {
+            return help();
+        }
+        raw => raw.collect(),
+    };
+    programs::bench(&Workspace::open()?, &forwarded)
+}
+
+fn fuzz(mut arguments: lexopt::Parser) -> Result<()> {
+    let mut seconds = project::FUZZ_SECONDS;
+    let mut targets = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("seconds") => seconds = arguments.value()?.parse()?,
+            Long("help") | Short('h') => return help(),
+            Value(target) => targets.push(target.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let workspace = Workspace::open()?;
+    tools::install_fuzzer(&workspace)?;
+    fuzz::run(&workspace, &targets, seconds)
+}
+
+fn size(mut arguments: lexopt::Parser) -> Result<()> {
+    match arguments.next()? {
+        None => {}
+        Some(Long("help") | Short('h')) => return help(),
+        Some(other) => return Err(other.unexpected().into()),
+    }
+    let workspace = Workspace::open()?;
+    tools::install_targets(&workspace)?;
+    size::measure(&workspace)
+}
+
+fn help() -> Result<()> {
+    print!("{HELP}");
+    for step in suite::STEPS {
+        println!("  {:<10} {}", step.name, step.about);
+    }
+    Ok(())
+}

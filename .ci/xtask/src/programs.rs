@@ -1,0 +1,95 @@
+//! Checks that run our code: tests, examples, benchmarks.
+
+use std::{
+    ffi::OsString,
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use xshell::cmd;
+
+use crate::{
+    project::{self, Example},
+    workspace::Workspace,
+};
+
+pub(crate) fn unit(workspace: &Workspace) -> Result<()> {
+    let suite = project::SUITE_PACKAGE;
+    cmd!(workspace.shell, "cargo test --workspace --exclude {suite}").run()?;
+    Ok(())
+}
+
+pub(crate) fn suite(workspace: &Workspace) -> Result<()> {
+    let suite = project::SUITE_PACKAGE;
+    cmd!(workspace.shell, "cargo test --package {suite}").run()?;
+    Ok(())
+}
+
+pub(crate) fn examples(workspace: &Workspace) -> Result<()> {
+    let package = project::EXAMPLES_PACKAGE;
+    let sources = workspace.root.join("examples");
+    for entry in
+        fs::read_dir(&sources).with_context(|| format!("cannot list {}", sources.display()))?
+    {
+        let path = entry?.path();
+        let Some(name) = path
+            .file_stem()
+            .filter(|_| path.extension().is_some_and(|extension| extension == "rs"))
+        else {
+            continue;
+        };
+        let is_listed = project::EXAMPLES
+            .iter()
+            .any(|example| *name == *example.name);
+        ensure!(
+            is_listed,
+            "{} is not in the task runner's list of examples: add it to project.rs",
+            path.display()
+        );
+    }
+
+    cmd!(
+        workspace.shell,
+        "cargo build --quiet --package {package} --examples"
+    )
+    .run()?;
+    for example in project::EXAMPLES {
+        println!("$ {} {}", example.name, example.arguments.join(" "));
+        run_example(workspace, example).with_context(|| format!("example `{}`", example.name))?;
+    }
+    Ok(())
+}
+
+fn run_example(workspace: &Workspace, example: &Example) -> Result<()> {
+    let program = workspace.target.join("debug/examples").join(example.name);
+    let mut child = Command::new(program)
+        .args(example.arguments)
+        .current_dir(&workspace.root)
+        .spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(example.seconds);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!("still running after {} seconds", example.seconds);
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    cmd!(
+        workspace.shell,
+        "cargo run --release --manifest-path benches/peers/Cargo.toml -- {arguments...}"
+    )
+    .run()?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What the project consists of: the one place to edit when a package, an example or a target is added.
+
+/// A published crate.
+pub(crate) struct Library {
+    pub(crate) package: &'static str,
+    /// Features for each bare-metal build, `None` for a library that needs std.
+    pub(crate) bare_metal_features: Option<&'static [&'static str]>,
+    /// The most crates a user may get, this one included: without default features, with them.
+    pub(crate) crate_limits: (usize, usize),
+}
+
+/// In the order in which they are published.
+pub(crate) const LIBRARIES: &[Library] = &[
+    Library {
+        package: "mqboard-codec",
+        bare_metal_features: Some(&[""]),
+        crate_limits: (1, 1),
+    },
+    Library {
+        package: "mqboard-client",
+        bare_metal_features: None,
+        crate_limits: (20, 32),
+    },
+];
+
+/// The scenario and interop suites, which need a broker; run apart from the other packages' tests.
+pub(crate) const SUITE_PACKAGE: &str = "mqboard-tests";
+
+/// Runnable examples with the arguments they are checked with, and the seconds each may take.
+pub(crate) struct Example {
+    pub(crate) name: &'static str,
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) seconds: u64,
+}
+
+pub(crate) const EXAMPLES_PACKAGE: &str = "mqboard-examples";
+pub(crate) const EXAMPLES: &[Example] = &[];
+
+/// Packages outside the workspace, by folder.
+pub(crate) const SEPARATE_WORKSPACES: &[&str] = &["tests/no-alloc", "fuzz", "benches/peers"];
+
+/// The oldest toolchain the libraries build with; each declares it as its `rust-version`.
+pub(crate) const MSRV: &str = "1.85.0";
+
+/// The toolchain whose rustfmt, clippy and rustdoc judge: a newer one brings new lints of its own.
+pub(crate) const LINT_TOOLCHAIN: &str = "1.95.0";
+
+/// The toolchain of cargo-fuzz.
+pub(crate) const FUZZ_TOOLCHAIN: &str = "nightly";
+
+/// Seconds for each fuzz target unless told.
+pub(crate) const FUZZ_SECONDS: u32 = 10;
+
+/// The oldest cargo that packages a crate together with an unpublished dependency.
+pub(crate) const OLDEST_CARGO_MINOR: u32 = 90;
+
+/// Targets without std that every no_std library is built for.
+pub(crate) const BARE_METAL_TARGETS: &[&str] =
+    &["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf"];
+
+/// Targets that the program without an allocator is linked for.
+pub(crate) const LINK_TARGETS: &[&str] = &["riscv32imac-unknown-none-elf", "thumbv6m-none-eabi"];

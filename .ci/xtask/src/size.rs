@@ -1,0 +1,101 @@
+//! The engine linked into a bare-metal program without an allocator: that it links, and what it adds.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use xshell::cmd;
+
+use crate::{
+    elf::{self, Program, Symbol},
+    project,
+    workspace::Workspace,
+};
+
+const MANIFEST: &str = "tests/no-alloc/Cargo.toml";
+/// A program with the same frame that calls nothing of ours.
+const BASELINE: &str = "baseline";
+/// Programs measured against it.
+const PROGRAMS: &[&str] = &["wire", "engine"];
+const LARGEST: usize = 12;
+
+/// Helpers that compilers call for 64-bit division: too slow and too big for a 32-bit core.
+const WIDE_DIVISION: &[&str] = &[
+    "__udivdi3",
+    "__umoddi3",
+    "__udivmoddi4",
+    "__divdi3",
+    "__moddi3",
+    "__aeabi_uldivmod",
+    "__aeabi_ldivmod",
+];
+/// Part of the mangled name of everything that formats text.
+const FORMATTING: &str = "4core3fmt";
+
+pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
+    println!(
+        "{:<30} {:<8} {:>6} {:>7} {:>6} {:>6} {:>12}",
+        "bytes added on", "by", "text", "rodata", "data", "bss", "text+rodata"
+    );
+    for target in project::LINK_TARGETS {
+        cmd!(
+            workspace.shell,
+            "cargo build --quiet --release --locked --manifest-path {MANIFEST} --target {target}"
+        )
+        .quiet()
+        .run()?;
+        let baseline = read(workspace, target, BASELINE)?;
+        for name in PROGRAMS {
+            let program = read(workspace, target, name)?;
+            let added = program.sizes.above(baseline.sizes);
+            println!(
+                "{target:<30} {name:<8} {:>6} {:>7} {:>6} {:>6} {:>12}",
+                added.text,
+                added.rodata,
+                added.data,
+                added.bss,
+                added.flash()
+            );
+            for Symbol { name, size } in program.functions.iter().take(LARGEST) {
+                println!("    {size:>6}  {}", readable(name));
+            }
+            refuse(&program, target, "64-bit division", |symbol| {
+                WIDE_DIVISION.contains(&symbol)
+            })?;
+            refuse(&program, target, "formatting", |symbol| {
+                symbol.contains(FORMATTING)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn read(workspace: &Workspace, target: &str, name: &str) -> Result<Program> {
+    let path = workspace.target.join(target).join("release").join(name);
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    elf::read(&bytes)
+}
+
+fn refuse(
+    program: &Program,
+    target: &str,
+    what: &str,
+    is_refused: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let found: Vec<_> = program
+        .functions
+        .iter()
+        .map(|function| function.name.as_str())
+        .filter(|name| is_refused(name))
+        .collect();
+    ensure!(
+        found.is_empty(),
+        "{what} was linked for {target}: {}",
+        found.join(", ")
+    );
+    Ok(())
+}
+
+/// The name as written in Rust, without the hash at its end.
+fn readable(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
+}

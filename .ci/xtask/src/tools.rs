@@ -1,0 +1,162 @@
+//! Installs what the checks need and a bare machine lacks. Nothing that is present is touched.
+
+use anyhow::{Context as _, Result, bail};
+use xshell::cmd;
+
+use crate::{project, workspace::Workspace};
+
+/// Programs from Debian's archive: (program, package).
+const PROGRAMS: &[(&str, &str)] = &[
+    ("mosquitto", "mosquitto"),
+    ("mosquitto_sub", "mosquitto-clients"),
+];
+
+pub(crate) fn install(workspace: &Workspace) -> Result<()> {
+    install_programs(workspace)?;
+    install_lints(workspace)?;
+    install_targets(workspace)?;
+    install_toolchain(workspace, project::MSRV)?;
+    install_cargo_tool(workspace, "deny")?;
+    install_fuzzer(workspace)
+}
+
+pub(crate) fn install_targets(workspace: &Workspace) -> Result<()> {
+    let installed = cmd!(workspace.shell, "rustup target list --installed")
+        .quiet()
+        .read()
+        .context(RUSTUP_MISSING)?;
+    for target in project::BARE_METAL_TARGETS
+        .iter()
+        .chain(project::LINK_TARGETS)
+    {
+        if !installed.lines().any(|line| line == *target) {
+            cmd!(workspace.shell, "rustup target add {target}").run()?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn install_fuzzer(workspace: &Workspace) -> Result<()> {
+    install_toolchain(workspace, project::FUZZ_TOOLCHAIN)?;
+    install_cargo_tool(workspace, "fuzz")
+}
+
+const RUSTUP_MISSING: &str =
+    "rustup is needed to install targets and toolchains: https://rustup.rs";
+
+fn install_programs(workspace: &Workspace) -> Result<()> {
+    let missing: Vec<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !is_on_path(workspace, program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+
+    let shell = &workspace.shell;
+    let sudo: &[&str] = match cmd!(shell, "id -u").quiet().read()?.as_str() {
+        "0" => &[],
+        _ if cmd!(shell, "sudo -n true")
+            .quiet()
+            .ignore_stderr()
+            .run()
+            .is_ok() =>
+        {
+            &["sudo", "-n"]
+        }
+        _ => bail!(
+            "install these first: sudo apt-get update && sudo apt-get install {}",
+            missing.join(" ")
+        ),
+    };
+    let apt = [
+        sudo,
+        &[
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "-q",
+            "-y",
+        ],
+    ]
+    .concat();
+    let (program, options) = apt
+        .split_first()
+        .context("the command begins with a program")?;
+    cmd!(shell, "{program} {options...} update").run()?;
+    cmd!(
+        shell,
+        "{program} {options...} install --no-install-recommends {missing...}"
+    )
+    .run()?;
+    Ok(())
+}
+
+fn is_on_path(workspace: &Workspace, program: &str) -> bool {
+    let path = workspace.shell.var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn install_lints(workspace: &Workspace) -> Result<()> {
+    let shell = &workspace.shell;
+    let Some(toolchain) = workspace.lint_toolchain() else {
+        // A minimal installation has neither.
+        for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
+            if cmd!(shell, "{program} --version")
+                .quiet()
+                .ignore_stdout()
+                .ignore_stderr()
+                .run()
+                .is_err()
+            {
+                cmd!(shell, "rustup component add {component}")
+                    .run()
+                    .context(RUSTUP_MISSING)?;
+            }
+        }
+        return Ok(());
+    };
+    if !is_toolchain_installed(workspace, toolchain)? {
+        cmd!(shell, "rustup toolchain install {toolchain} --profile minimal --component clippy,rustfmt --no-self-update").run()?;
+    }
+    Ok(())
+}
+
+fn install_toolchain(workspace: &Workspace, toolchain: &str) -> Result<()> {
+    if !is_toolchain_installed(workspace, toolchain)? {
+        cmd!(
+            workspace.shell,
+            "rustup toolchain install {toolchain} --profile minimal --no-self-update"
+        )
+        .run()?;
+    }
+    Ok(())
+}
+
+fn is_toolchain_installed(workspace: &Workspace, toolchain: &str) -> Result<bool> {
+    let installed = cmd!(workspace.shell, "rustup toolchain list")
+        .quiet()
+        .read()
+        .context(RUSTUP_MISSING)?;
+    // Each line is the channel followed by the host: `1.85.0-x86_64-unknown-linux-gnu`.
+    Ok(installed.lines().any(|line| {
+        line.strip_prefix(toolchain)
+            .is_some_and(|host| host.starts_with('-'))
+    }))
+}
+
+fn install_cargo_tool(workspace: &Workspace, tool: &str) -> Result<()> {
+    let shell = &workspace.shell;
+    if cmd!(shell, "cargo {tool} --version")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
+        let package = format!("cargo-{tool}");
+        cmd!(shell, "cargo install --locked {package}").run()?;
+    }
+    Ok(())
+}
