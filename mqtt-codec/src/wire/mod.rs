@@ -1,1 +1,41 @@
-//! Packets of MQTT 3.1.1.
+//! The fourteen packets of MQTT 3.1.1: borrowed decoding, encoding into the caller's buffer.
+
+mod ack;
+mod client_id;
+mod connack;
+mod connect;
+mod empty;
+mod error;
+mod filter;
+mod header;
+mod login;
+mod packet;
+mod packet_id;
+mod publish;
+mod qos;
+mod string;
+mod suback;
+mod subscribe;
+mod topic;
+mod unsubscribe;
+mod will;
+
+pub use ack::{Ack, AckType};
+pub use client_id::ClientId;
+pub use connack::{ConnAck, ConnectRefusal, SessionPresent};
+pub use connect::{CleanSession, ClientIdRequired, Connect};
+pub use empty::Empty;
+pub use error::{DecodeError, EncodeError};
+pub use filter::{FilterError, TopicFilter};
+pub use header::{FixedHeader, PacketType, RemainingLength};
+pub use login::{Login, Password};
+pub use packet::Packet;
+pub use packet_id::PacketId;
+pub use publish::{Delivery, Dup, Publish, PublishHeader, Retain};
+pub use qos::QoS;
+pub use string::{Binary, StringError, Utf8Str};
+pub use suback::{SubAck, SubAckCode, SubAckCodes};
+pub use subscribe::{Subscribe, SubscribeFilters};
+pub use topic::{TopicError, TopicName};
+pub use unsubscribe::{Unsubscribe, UnsubscribeFilters};
+pub use will::Will;

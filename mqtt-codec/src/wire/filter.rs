@@ -1,0 +1,165 @@
+use core::fmt;
+
+use super::TopicName;
+use super::error::write_rule;
+use super::string::{MAX_STRING_LEN, contains_any};
+
+/// Topic Filter: which topics a subscription is for (section 4.7).
+///
+/// 1 to 65,535 bytes [MQTT-4.7.3-1] [MQTT-4.7.3-3], without U+0000 [MQTT-4.7.3-2]. A `+` is a
+/// whole level [MQTT-4.7.1-3]; a `#` is the whole last level [MQTT-4.7.1-2].
+///
+/// `$share/name/filter`, the shared subscription that MQTT 5.0 (section 4.8.2) defines and many
+/// brokers offer to MQTT 3.1.1 clients too, must have a share name without wildcard and a filter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicFilter<'a>(&'a str);
+
+impl<'a> TopicFilter<'a> {
+    /// Checks `filter`.
+    ///
+    /// # Errors
+    /// One [`FilterError`] per rule above.
+    pub fn new(filter: &'a str) -> Result<Self, FilterError> {
+        if filter.is_empty() {
+            return Err(FilterError::Empty);
+        }
+        if filter.len() > MAX_STRING_LEN {
+            return Err(FilterError::TooLong);
+        }
+        if contains_any(filter.as_bytes(), [0]) {
+            return Err(FilterError::Nul);
+        }
+        match split_shared(filter) {
+            Some((name, inner))
+                if name.is_empty() || name.contains(['+', '#']) || inner.is_empty() =>
+            {
+                Err(FilterError::SharedSubscription)
+            }
+            Some((_, inner)) => check_levels(inner),
+            None => check_levels(filter),
+        }?;
+        Ok(Self(filter))
+    }
+
+    /// The filter itself, `$share/name/` included.
+    #[must_use]
+    #[inline]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// Whether a message to `topic` is for this subscription.
+    ///
+    /// A wildcard in the first level does not match a topic that begins with `$`
+    /// [MQTT-4.7.2-1]; `sport/#` matches `sport` too (section 4.7.1.2). A shared subscription
+    /// matches by the filter after its share name.
+    #[must_use]
+    pub fn matches(self, topic: TopicName<'_>) -> bool {
+        let filter = split_shared(self.0).map_or(self.0, |(_, inner)| inner);
+        let topic = topic.as_str();
+        if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+            return false;
+        }
+        let mut topic_levels = topic.split('/');
+        for filter_level in filter.split('/') {
+            match (filter_level, topic_levels.next()) {
+                ("#", _) => return true,
+                ("+", Some(_)) => {}
+                (level, Some(topic_level)) if level == topic_level => {}
+                _ => return false,
+            }
+        }
+        topic_levels.next().is_none()
+    }
+
+    /// A filter that was checked when its packet was decoded.
+    #[inline]
+    pub(super) const fn checked(filter: &'a str) -> Self {
+        Self(filter)
+    }
+}
+
+/// Share name and filter of a shared subscription.
+fn split_shared(filter: &str) -> Option<(&str, &str)> {
+    let shared = filter.strip_prefix("$share/")?;
+    Some(shared.split_once('/').unwrap_or((shared, "")))
+}
+
+fn check_levels(filter: &str) -> Result<(), FilterError> {
+    let mut levels = filter.split('/');
+    while let Some(level) = levels.next() {
+        let is_last = levels.clone().next().is_none();
+        match level {
+            "+" => {}
+            "#" if is_last => {}
+            _ if level.contains('#') => return Err(FilterError::MultiLevelWildcard),
+            _ if level.contains('+') => return Err(FilterError::SingleLevelWildcard),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for TopicFilter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl<'a> TryFrom<&'a str> for TopicFilter<'a> {
+    type Error = FilterError;
+
+    fn try_from(filter: &'a str) -> Result<Self, FilterError> {
+        Self::new(filter)
+    }
+}
+
+/// Why a string is no topic filter: the caller's mistake.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// No bytes [MQTT-4.7.3-1].
+    Empty,
+    /// Over 65,535 bytes [MQTT-4.7.3-3].
+    TooLong,
+    /// Contains U+0000 [MQTT-4.7.3-2].
+    Nul,
+    /// A `#` that is not the whole last level [MQTT-4.7.1-2].
+    MultiLevelWildcard,
+    /// A `+` that is not a whole level [MQTT-4.7.1-3].
+    SingleLevelWildcard,
+    /// `$share/` without a share name, with a wildcard in it, or without a filter after it
+    /// (MQTT 5.0, section 4.8.2).
+    SharedSubscription,
+}
+
+impl FilterError {
+    /// The normative statement or section that forbids it.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Empty => "MQTT-4.7.3-1",
+            Self::TooLong => "MQTT-4.7.3-3",
+            Self::Nul => "MQTT-4.7.3-2",
+            Self::MultiLevelWildcard => "MQTT-4.7.1-2",
+            Self::SingleLevelWildcard => "MQTT-4.7.1-3",
+            Self::SharedSubscription => "MQTT 5.0 section 4.8.2",
+        }
+    }
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self {
+            Self::Empty => "empty topic filter",
+            Self::TooLong => "topic filter over 65,535 bytes",
+            Self::Nul => "topic filter contains U+0000",
+            Self::MultiLevelWildcard => "`#` is not the whole last level of the topic filter",
+            Self::SingleLevelWildcard => "`+` is not a whole level of the topic filter",
+            Self::SharedSubscription => "shared subscription without a plain share name or filter",
+        };
+        write_rule(f, self.id(), words)
+    }
+}
+
+impl core::error::Error for FilterError {}

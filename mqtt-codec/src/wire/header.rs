@@ -1,0 +1,253 @@
+use super::{DecodeError, EncodeError};
+
+/// The fourteen control packet types of table 2.1, with their numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum PacketType {
+    /// Client to server: opens the session.
+    Connect = 1,
+    /// Server to client: accepts or refuses a CONNECT.
+    ConnAck = 2,
+    /// Either way: carries a message.
+    Publish = 3,
+    /// Either way: acknowledges a PUBLISH of QoS 1.
+    PubAck = 4,
+    /// Either way: first answer to a PUBLISH of QoS 2.
+    PubRec = 5,
+    /// Either way: answer to PUBREC.
+    PubRel = 6,
+    /// Either way: answer to PUBREL, the end of a QoS 2 delivery.
+    PubComp = 7,
+    /// Client to server: asks for subscriptions.
+    Subscribe = 8,
+    /// Server to client: answers SUBSCRIBE.
+    SubAck = 9,
+    /// Client to server: gives subscriptions up.
+    Unsubscribe = 10,
+    /// Server to client: answers UNSUBSCRIBE.
+    UnsubAck = 11,
+    /// Client to server: asks for a sign of life.
+    PingReq = 12,
+    /// Server to client: answers PINGREQ.
+    PingResp = 13,
+    /// Client to server: ends the connection without the will being sent.
+    Disconnect = 14,
+}
+
+impl PacketType {
+    /// The type of that number, `None` for 0 and 15, which are reserved, and above.
+    #[must_use]
+    #[inline]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            _ => return None,
+        })
+    }
+
+    /// The flags that a packet of this type must have (table 2.2). Those of PUBLISH vary: 0 here.
+    #[must_use]
+    #[inline]
+    pub const fn fixed_flags(self) -> u8 {
+        match self {
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
+            _ => 0,
+        }
+    }
+
+    #[inline]
+    pub(super) const fn first_byte(self, flags: u8) -> u8 {
+        (self as u8) << 4 | flags & 0x0F
+    }
+}
+
+/// Remaining Length: bytes of a packet after its fixed header, 0 to 268,435,455 (section 2.2.3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RemainingLength(u32);
+
+impl RemainingLength {
+    /// No byte follows the fixed header.
+    pub const ZERO: Self = Self(0);
+    /// The largest length that four bytes can say.
+    pub const MAX: Self = Self(268_435_455);
+
+    /// That many bytes, `None` over [`MAX`](Self::MAX).
+    #[must_use]
+    #[inline]
+    pub const fn new(bytes: u32) -> Option<Self> {
+        if bytes <= Self::MAX.0 {
+            Some(Self(bytes))
+        } else {
+            None
+        }
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    #[inline]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Bytes of the shortest encoding, 1 to 4.
+    #[must_use]
+    #[inline]
+    pub const fn encoded_len(self) -> usize {
+        match self.0 {
+            0..=0x7F => 1,
+            0x80..=0x3FFF => 2,
+            0x4000..=0x1F_FFFF => 3,
+            _ => 4,
+        }
+    }
+
+    pub(super) fn from_usize(bytes: usize) -> Result<Self, EncodeError> {
+        u32::try_from(bytes)
+            .ok()
+            .and_then(Self::new)
+            .ok_or(EncodeError::PacketTooLong)
+    }
+
+    #[inline]
+    fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
+        let mut value = 0;
+        for position in 0..4 {
+            let Some(&byte) = input.get(position) else {
+                return Ok(None);
+            };
+            value |= u32::from(byte & 0x7F) << (7 * position);
+            if byte & 0x80 == 0 {
+                return Ok(Some((Self(value), position + 1)));
+            }
+        }
+        Err(DecodeError::MalformedRemainingLength)
+    }
+}
+
+/// Fixed header: what every packet begins with (section 2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FixedHeader {
+    /// Type of the packet.
+    pub packet_type: PacketType,
+    /// Flags of the packet, in the low four bits.
+    pub flags: u8,
+    /// Bytes that follow this header.
+    pub remaining_length: RemainingLength,
+}
+
+impl FixedHeader {
+    /// Bytes of the longest fixed header: one and four of Remaining Length.
+    pub const MAX_LEN: usize = 5;
+
+    /// Reads a fixed header from the beginning of `input`: the header and its own length in
+    /// bytes, or `None` if more bytes are needed.
+    ///
+    /// Every form of 1 to 4 bytes of Remaining Length is accepted, the shortest or not: the
+    /// specification does not ask for the shortest.
+    ///
+    /// # Errors
+    /// A reserved packet type, flags that the type must not have, a Remaining Length over four
+    /// bytes. Type and flags are judged as soon as the first byte is there.
+    #[inline]
+    pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
+        let Some((&first, rest)) = input.split_first() else {
+            return Ok(None);
+        };
+        let flags = first & 0x0F;
+        let packet_type =
+            PacketType::from_bits(first >> 4).ok_or(DecodeError::ReservedPacketType)?;
+        check_flags(packet_type, flags)?;
+        Ok(
+            RemainingLength::decode(rest)?.map(|(remaining_length, len)| {
+                let header = Self {
+                    packet_type,
+                    flags,
+                    remaining_length,
+                };
+                (header, 1 + len)
+            }),
+        )
+    }
+
+    /// Writes the header to the beginning of `out`, with the shortest form of its Remaining
+    /// Length, and returns its length in bytes. The flags are written as they are.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`]
+    #[inline]
+    pub fn encode(self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = self.encoded_len();
+        let Some((first, length)) = out.get_mut(..needed).and_then(<[u8]>::split_first_mut) else {
+            return Err(EncodeError::BufferTooSmall { needed });
+        };
+        *first = self.packet_type.first_byte(self.flags);
+        let mut rest = self.remaining_length.0;
+        for byte in length {
+            *byte = (rest & 0x7F) as u8 | if rest > 0x7F { 0x80 } else { 0 };
+            rest >>= 7;
+        }
+        Ok(needed)
+    }
+
+    /// Bytes of the header itself, 2 to 5.
+    #[must_use]
+    #[inline]
+    pub const fn encoded_len(self) -> usize {
+        1 + self.remaining_length.encoded_len()
+    }
+
+    /// Refuses a header of another type, and a body that is not the whole rest of the packet.
+    #[inline]
+    pub(super) fn expect(self, packet_type: PacketType, body: &[u8]) -> Result<(), DecodeError> {
+        if self.packet_type != packet_type {
+            return Err(DecodeError::UnexpectedPacketType);
+        }
+        self.expect_len(body)
+    }
+
+    #[inline]
+    pub(super) fn expect_len(self, body: &[u8]) -> Result<(), DecodeError> {
+        let length = self.remaining_length.0 as usize;
+        if body.len() < length {
+            Err(DecodeError::PacketTooShort)
+        } else if body.len() > length {
+            Err(DecodeError::TrailingBytes)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[inline]
+fn check_flags(packet_type: PacketType, flags: u8) -> Result<(), DecodeError> {
+    if packet_type == PacketType::Publish {
+        return match flags {
+            _ if flags & 0b0110 == 0b0110 => Err(DecodeError::InvalidPublishQos),
+            _ if flags & 0b1110 == 0b1000 => Err(DecodeError::DupWithQos0),
+            _ => Ok(()),
+        };
+    }
+    if flags == packet_type.fixed_flags() {
+        return Ok(());
+    }
+    Err(match packet_type {
+        PacketType::PubRel => DecodeError::InvalidPubRelFlags,
+        PacketType::Subscribe => DecodeError::InvalidSubscribeFlags,
+        PacketType::Unsubscribe => DecodeError::InvalidUnsubscribeFlags,
+        PacketType::Disconnect => DecodeError::InvalidDisconnectFlags,
+        _ => DecodeError::InvalidFlags,
+    })
+}

@@ -1,0 +1,104 @@
+use super::string::{Reader, Writer, packet_len};
+use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, TopicFilter};
+
+/// UNSUBSCRIBE: gives up at least one subscription (section 3.10).
+///
+/// `F` is what the filters come from: any iterator that can be cloned to send them, and
+/// [`UnsubscribeFilters`] when they were received. A clone must yield the same items.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Unsubscribe<F> {
+    id: PacketId,
+    filters: F,
+}
+
+/// Filters of a received UNSUBSCRIBE, in its order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct UnsubscribeFilters<'a>(&'a [u8]);
+
+impl<F> Unsubscribe<F> {
+    /// Identifier that the UNSUBACK will carry.
+    #[inline]
+    pub const fn id(&self) -> PacketId {
+        self.id
+    }
+}
+
+impl<'f, F> Unsubscribe<F>
+where
+    F: Iterator<Item = TopicFilter<'f>> + Clone,
+{
+    /// A request to give up all of `filters`, `None` if there are none [MQTT-3.10.3-2].
+    pub fn new(id: PacketId, filters: impl IntoIterator<IntoIter = F>) -> Option<Self> {
+        let filters = filters.into_iter();
+        filters.clone().next()?;
+        Some(Self { id, filters })
+    }
+
+    /// The filters in the order of the packet.
+    pub fn filters(&self) -> F {
+        self.filters.clone()
+    }
+
+    /// Bytes of the whole packet.
+    ///
+    /// # Errors
+    /// [`EncodeError::PacketTooLong`]
+    pub fn encoded_len(&self) -> Result<usize, EncodeError> {
+        packet_len(self.body_len())
+    }
+
+    /// Writes the packet to the beginning of `out` and returns its length.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`], [`EncodeError::PacketTooLong`]
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let packet_type = PacketType::Unsubscribe;
+        let first = (packet_type, packet_type.fixed_flags());
+        let body_len = self.body_len();
+        let (mut writer, needed) = Writer::begin(out, first, body_len, body_len)?;
+        writer.u16(self.id.get());
+        for filter in self.filters() {
+            writer.binary(filter.as_str().as_bytes());
+        }
+        Ok(needed)
+    }
+
+    fn body_len(&self) -> usize {
+        self.filters().fold(2, |len: usize, filter| {
+            len.saturating_add(2 + filter.as_str().len())
+        })
+    }
+}
+
+impl<'a> Unsubscribe<UnsubscribeFilters<'a>> {
+    /// Reads the packet from its fixed header and the body after it. Every filter is checked.
+    ///
+    /// # Errors
+    /// Packet Identifier 0 [MQTT-2.3.1-1], no filter [MQTT-3.10.3-2], a filter that is none
+    /// ([`FilterError`](super::FilterError)), a body that ends within a filter.
+    pub fn decode(header: FixedHeader, body: &'a [u8]) -> Result<Self, DecodeError> {
+        header.expect(PacketType::Unsubscribe, body)?;
+        let mut reader = Reader::new(body);
+        let id = reader.packet_id(DecodeError::ZeroPacketId)?;
+        let filters = UnsubscribeFilters(reader.rest());
+        if reader.is_empty() {
+            return Err(DecodeError::EmptyUnsubscribe);
+        }
+        while !reader.is_empty() {
+            TopicFilter::new(reader.str()?)?;
+        }
+        Ok(Self { id, filters })
+    }
+}
+
+impl<'a> Iterator for UnsubscribeFilters<'a> {
+    type Item = TopicFilter<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Cannot fail before the end: `decode` has read it all.
+        let mut reader = Reader::new(self.0);
+        let filter = TopicFilter::checked(reader.str().ok()?);
+        self.0 = reader.rest();
+        Some(filter)
+    }
+}
