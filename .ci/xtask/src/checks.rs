@@ -5,18 +5,20 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use xshell::cmd;
 
-use crate::{project, workspace::Workspace};
+use crate::{
+    project::{self, SeparateWorkspace},
+    workspace::Workspace,
+};
 
 pub(crate) fn fmt(workspace: &Workspace) -> Result<()> {
     workspace
         .lint_cargo()
         .args(["fmt", "--all", "--check"])
         .run()?;
-    for folder in project::SEPARATE_WORKSPACES {
-        let manifest = format!("{folder}/Cargo.toml");
+    for separate in project::SEPARATE_WORKSPACES {
         workspace
             .lint_cargo()
-            .args(["fmt", "--all", "--check", "--manifest-path", &manifest])
+            .args(["fmt", "--check", "--manifest-path", &manifest(separate)])
             .run()?;
     }
     Ok(())
@@ -25,24 +27,49 @@ pub(crate) fn fmt(workspace: &Workspace) -> Result<()> {
 /// Package by package, so that no lint hides behind a feature that another package switches on.
 pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
     for package in workspace.packages()? {
-        let is_library = project::LIBRARIES
+        lint(workspace, &["--package", &package, "--all-targets"])?;
+        lint(
+            workspace,
+            &["--package", &package, "--all-targets", "--all-features"],
+        )?;
+        if project::LIBRARIES
             .iter()
-            .any(|library| library.package == package);
-        let feature_sets: &[&[&str]] = if is_library {
-            &[&[], &["--no-default-features"], &["--all-features"]]
-        } else {
-            &[&[], &["--all-features"]]
-        };
-        for features in feature_sets {
-            workspace
-                .lint_cargo()
-                .args(["clippy", "--quiet", "--package", &package, "--all-targets"])
-                .args(*features)
-                .args(["--", "--deny", "warnings"])
-                .run()?;
+            .any(|library| library.package == package)
+        {
+            lint(
+                workspace,
+                &[
+                    "--package",
+                    &package,
+                    "--all-targets",
+                    "--no-default-features",
+                ],
+            )?;
         }
     }
+    for separate in project::SEPARATE_WORKSPACES {
+        let manifest = manifest(separate);
+        let mut selection = vec!["--manifest-path", &manifest];
+        if let Some(target) = separate.target {
+            selection.extend(["--target", target]);
+        }
+        lint(workspace, &selection)?;
+    }
     Ok(())
+}
+
+fn lint(workspace: &Workspace, selection: &[&str]) -> Result<()> {
+    workspace
+        .lint_cargo()
+        .args(["clippy", "--quiet"])
+        .args(selection)
+        .args(["--", "--deny", "warnings"])
+        .run()?;
+    Ok(())
+}
+
+fn manifest(separate: &SeparateWorkspace) -> String {
+    format!("{}/Cargo.toml", separate.folder)
 }
 
 pub(crate) fn docs(workspace: &Workspace) -> Result<()> {

@@ -36,8 +36,27 @@ pub(crate) struct Example {
 pub(crate) const EXAMPLES_PACKAGE: &str = "mqboard-examples";
 pub(crate) const EXAMPLES: &[Example] = &[];
 
-/// Packages outside the workspace, by folder.
-pub(crate) const SEPARATE_WORKSPACES: &[&str] = &["tests/no-alloc", "fuzz", "benches/peers"];
+/// A package outside the workspace.
+pub(crate) struct SeparateWorkspace {
+    pub(crate) folder: &'static str,
+    /// What it builds for, if it cannot be built for the host.
+    pub(crate) target: Option<&'static str>,
+}
+
+pub(crate) const SEPARATE_WORKSPACES: &[SeparateWorkspace] = &[
+    SeparateWorkspace {
+        folder: "tests/no-alloc",
+        target: Some(LINK_TARGETS[0]),
+    },
+    SeparateWorkspace {
+        folder: "fuzz",
+        target: None,
+    },
+    SeparateWorkspace {
+        folder: "benches/peers",
+        target: None,
+    },
+];
 
 /// The oldest toolchain the libraries build with; each declares it as its `rust-version`.
 pub(crate) const MSRV: &str = "1.85.0";
