@@ -1,0 +1,141 @@
+use core::{error, fmt};
+
+use crate::wire::{
+    CleanSession, ClientId, ConnAck, Connect, EncodeError, Login, SessionPresent, Will,
+};
+
+use super::link::{Link, Phase, Renewal};
+use super::session::{Ending, Stage};
+use super::{Change, Error, Event, Input, Instant, Next, Session, Storage, Violation};
+
+/// What CONNECT carries beside the settings of the session.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The client id: the broker's name for the session.
+    pub client_id: ClientId<'a>,
+    /// User name and password.
+    pub login: Option<Login<'a>>,
+    /// Published by the broker when the connection ends without DISCONNECT.
+    pub will: Option<Will<'a>>,
+}
+
+/// Why [`Session::open`] wrote no CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A session that outlives its connection needs a client id ([MQTT-3.1.3-7]).
+    ClientIdRequired,
+    /// The buffer is too small for CONNECT, or CONNECT too long for the protocol.
+    Encode(EncodeError),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientIdRequired => {
+                f.write_str("a session that outlives its connection needs a client id")
+            }
+            Self::Encode(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for OpenError {}
+
+impl<S: Storage> Session<S> {
+    /// Begins a connection over a transport just opened: writes CONNECT to `out` and returns its length. These
+    /// are the first bytes for the transport, to be reported by [`handle_written`](Self::handle_written).
+    ///
+    /// `out` may be the receive buffer: nothing is received before CONNECT is sent.
+    ///
+    /// # Errors
+    /// The session is unchanged.
+    pub fn open(
+        &mut self,
+        now: Instant,
+        identity: &Identity<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, OpenError> {
+        let (clean_session, will) = match self.stage {
+            Stage::Wipe => (CleanSession::Clean, None),
+            Stage::Persist => (CleanSession::Persistent, identity.will),
+            Stage::Transient => (CleanSession::Clean, identity.will),
+        };
+        let mut connect = Connect::new(identity.client_id, clean_session)
+            .map_err(|_| OpenError::ClientIdRequired)?;
+        connect.keep_alive = self.config.keep_alive.map_or(0, core::num::NonZeroU16::get);
+        connect.will = will;
+        connect.login = identity.login;
+        let len = connect.encode(out).map_err(OpenError::Encode)?;
+        self.connection = self.connection.wrapping_add(1);
+        self.link = Link::new(Phase::Connecting, self.connection);
+        self.link.staged = len as u32;
+        self.link.timers.handle_opened(now, &self.config);
+        Ok(len)
+    }
+
+    /// The transport is closed, by whomever. Everything unacknowledged waits for the next connection.
+    pub fn handle_closed(&mut self) -> Next {
+        let was_established = self.link.is_established();
+        let ending = core::mem::replace(&mut self.ending, Ending::Unplanned);
+        if was_established && ending == Ending::Unplanned {
+            self.count_attempt();
+        }
+        self.publishes.rewind();
+        self.controls.rewind();
+        self.link = Link::new(Phase::Closed, self.connection);
+        match ending {
+            Ending::Unplanned => Next::AfterBackoff,
+            Ending::Cycle => Next::Now,
+            Ending::Stop => Next::Never,
+        }
+    }
+
+    pub(super) fn handle_connack<'b>(
+        &mut self,
+        connack: ConnAck,
+    ) -> Result<Option<Input<'b, S::Handle>>, Error> {
+        let session = match connack {
+            ConnAck::Refused(refusal) => return Err(Error::Refused(refusal)),
+            ConnAck::Accepted { session } => session,
+        };
+        if session == SessionPresent::Present && self.stage != Stage::Persist {
+            return Err(Violation::SessionAfterClean.into());
+        }
+        self.link.timers.handle_connected();
+        self.link.phase = Phase::Connected;
+        if session == SessionPresent::Absent && self.publishes.forget(self.storage.publishes()) {
+            self.change = Some(Change::Reset);
+        }
+        if self.stage == Stage::Wipe {
+            self.stage = Stage::Persist;
+            self.cycle();
+            return Ok(None);
+        }
+        self.link.renewal = Renewal::Wanted;
+        Ok(Some(Input::Connected { session }))
+    }
+
+    fn count_attempt(&mut self) {
+        let Some((id, attempts)) = self.publishes.count_attempt(self.storage.publishes()) else {
+            return;
+        };
+        self.event = Some(Event::Suspect { id, attempts });
+        if self
+            .config
+            .max_attempts
+            .is_none_or(|max| attempts < max.get())
+        {
+            return;
+        }
+        if let Some((handle, _)) = self.publishes.abandon(self.storage.publishes(), id) {
+            self.start_clean_once();
+            self.change = Some(Change::Removed(id));
+            self.event = Some(Event::Undeliverable {
+                id,
+                attempts,
+                handle,
+            });
+        }
+    }
+}

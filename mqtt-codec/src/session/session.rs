@@ -1,0 +1,330 @@
+use crate::wire::{PacketId, RemainingLength};
+
+use super::link::{Link, Phase, Reading, Renewal};
+use super::ring::{Ids, Ring};
+use super::{
+    AckToken, Change, Config, Content, EnqueueError, EnqueueReason, Event, Outgoing, Start, Storage,
+};
+
+const PUBLISH_IDS: Ids = Ids {
+    first: 1,
+    last: 64_511,
+};
+const CONTROL_IDS: Ids = Ids {
+    first: 64_512,
+    last: 65_535,
+};
+
+#[doc = include_str!("session.md")]
+#[derive(Debug)]
+pub struct Session<S: Storage> {
+    pub(super) config: Config,
+    pub(super) storage: S,
+    pub(super) publishes: Ring,
+    pub(super) controls: Ring,
+    pub(super) link: Link,
+    pub(super) connection: u32,
+    pub(super) stage: Stage,
+    pub(super) ending: Ending,
+    pub(super) change: Option<Change>,
+    pub(super) event: Option<Event<S::Handle>>,
+}
+
+/// What the next connection does with the broker's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Connects clean, without will, and disconnects.
+    Wipe,
+    /// Goes on with the session.
+    Persist,
+    /// Connects clean and stays.
+    Transient,
+}
+
+/// Who ends the connection, once it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Not us.
+    Unplanned,
+    /// The engine, to connect again.
+    Cycle,
+    /// The caller.
+    Stop,
+}
+
+impl<S: Storage> Session<S> {
+    /// An empty session that is not connected.
+    pub const fn new(config: Config, storage: S) -> Self {
+        let stage = match config.start {
+            Start::Resume => Stage::Persist,
+            Start::CleanSlate => Stage::Wipe,
+            Start::Transient => Stage::Transient,
+        };
+        Self {
+            config,
+            storage,
+            publishes: Ring::new(PUBLISH_IDS),
+            controls: Ring::new(CONTROL_IDS),
+            link: Link::new(Phase::Closed, 0),
+            connection: 0,
+            stage,
+            ending: Ending::Unplanned,
+            change: None,
+            event: None,
+        }
+    }
+
+    /// Puts the state of an earlier run back: the entries that were not settled, in their order, and the id
+    /// that comes next. To be called before the first [`open`](Self::open). Every PUBLISH counts as sent before.
+    ///
+    /// # Errors
+    /// Gives back the first handle that finds no place: the storage is smaller than the span of the ids, an
+    /// id is not one that this engine gave out, or the order is wrong. Those before it are restored.
+    pub fn restore(
+        &mut self,
+        entries: impl IntoIterator<Item = (PacketId, S::Handle)>,
+        next_id: PacketId,
+    ) -> Result<(), S::Handle> {
+        self.publishes.set_next_id(next_id);
+        for (id, handle) in entries {
+            self.publishes
+                .restore(self.storage.publishes(), id, handle)?;
+        }
+        Ok(())
+    }
+
+    /// Accepts a packet that is to be sent until it is acknowledged, connected or not.
+    ///
+    /// A PUBLISH leaves in the order of the calls, through the window; SUBSCRIBE and UNSUBSCRIBE have room of
+    /// their own and overtake those that wait. Their answers come from [`handle_input`](Self::handle_input) with
+    /// the handle.
+    ///
+    /// # Errors
+    /// The handle comes back with the reason; nothing has changed.
+    pub fn enqueue(&mut self, handle: S::Handle) -> Result<PacketId, EnqueueError<S::Handle>> {
+        let is_publish = matches!(handle.content(), Content::Publish { .. });
+        let refused = match packet_body_len(&handle) {
+            None => Some(EnqueueReason::PacketTooLong),
+            Some(2) if !is_publish => Some(EnqueueReason::NoFilter),
+            Some(_) => None,
+        };
+        if let Some(reason) = refused {
+            return Err(EnqueueError { handle, reason });
+        }
+        let result = if is_publish {
+            if S::GROWS && self.publishes.is_full(self.storage.publishes()) {
+                self.publishes.straighten(self.storage.publishes());
+                self.storage.grow_publishes();
+            }
+            self.publishes.push(self.storage.publishes(), handle)
+        } else {
+            self.controls.push(self.storage.controls(), handle)
+        };
+        match result {
+            Ok(id) => {
+                if is_publish {
+                    self.change = Some(Change::Accepted(id));
+                }
+                Ok(id)
+            }
+            Err(handle) => Err(EnqueueError {
+                handle,
+                reason: EnqueueReason::Full,
+            }),
+        }
+    }
+
+    /// Removes a PUBLISH that is not acknowledged, whose payload can no longer be supplied.
+    ///
+    /// `None` if it is settled already. If it was half sent, [`wants_close`](Self::wants_close) is true
+    /// afterwards; if a connection carried it whole, the session is started clean once, since a session may
+    /// not skip a packet id ([MQTT-4.4.0-1]). All others stay.
+    pub fn abandon(&mut self, id: PacketId) -> Option<S::Handle> {
+        let half_sent = self.link.packet.is_publish() && self.publishes.last_sent_id() == Some(id);
+        let (handle, complete) = self.publishes.abandon(self.storage.publishes(), id)?;
+        if half_sent {
+            self.link.packet = super::transmit::Packet::NONE;
+            self.link.phase = Phase::Finished;
+            self.end(Ending::Cycle);
+            // what is staged of it cannot be completed: nothing of it is worth writing
+            self.link.written = self.link.staged;
+        }
+        if complete {
+            self.start_clean_once();
+            self.cycle();
+        }
+        self.change = Some(Change::Removed(id));
+        Some(handle)
+    }
+
+    /// The message of this token was processed: its PUBACK leaves when those before it have left.
+    ///
+    /// Returns false, without effect, if the token was used or its connection has ended.
+    pub fn acknowledge(&mut self, token: AckToken) -> bool {
+        self.link.acks.acknowledge(self.storage.acks(), token)
+    }
+
+    /// The message of this token is not acknowledged on this connection; later ones need not wait for it. The
+    /// broker sends it again on the next connection of the session.
+    ///
+    /// Returns false, without effect, if the token was used or its connection has ended.
+    pub fn give_up(&mut self, token: AckToken) -> bool {
+        self.link.acks.give_up(self.storage.acks(), token)
+    }
+
+    /// Asks for DISCONNECT at the next packet boundary, and for no further connection.
+    ///
+    /// What is unacknowledged stays in the session. Without a connection it is over at once: see
+    /// [`wants_close`](Self::wants_close).
+    pub fn disconnect(&mut self) {
+        self.end(Ending::Stop);
+        match self.link.phase {
+            Phase::Connected => self.link.phase = Phase::Disconnecting,
+            Phase::Closed | Phase::Connecting => self.link.phase = Phase::Finished,
+            Phase::Disconnecting | Phase::Finished => {}
+        }
+    }
+
+    /// Whether the caller should close the transport now: everything that was to be sent is written.
+    #[must_use]
+    pub const fn wants_close(&self) -> bool {
+        matches!(self.link.phase, Phase::Finished) && self.link.staged == self.link.written
+    }
+
+    /// Whether the session wants the next SUBSCRIBE of the renewal, through [`renew`](Self::renew).
+    ///
+    /// True after each CONNACK until the renewal is over, while there is room for it; publishing waits that long.
+    #[must_use]
+    pub fn wants_renewal(&mut self) -> bool {
+        self.link.is_established()
+            && self.link.renewal == Renewal::Wanted
+            && !self.controls.is_full(self.storage.controls())
+    }
+
+    /// Gives the next SUBSCRIBE for filters that the broker has not acknowledged in its present session (all,
+    /// if it had none), or `None`: the renewal is over.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub fn renew(&mut self, next: Option<S::Handle>) -> Result<(), EnqueueError<S::Handle>> {
+        match next {
+            Some(handle) => self.enqueue(handle).map(drop),
+            None => {
+                self.link.renewal = Renewal::Done;
+                Ok(())
+            }
+        }
+    }
+
+    /// What happened without input; to be asked after each `handle_*` call until it is `None`.
+    pub fn poll_event(&mut self) -> Option<Event<S::Handle>> {
+        self.event.take()
+    }
+
+    /// The durable change that the last call made; a store asks after each call that may make one.
+    pub fn take_change(&mut self) -> Option<Change> {
+        self.change.take()
+    }
+
+    /// Whether CONNACK has come and the connection is not being ended.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.link.phase, Phase::Connected)
+    }
+
+    /// Whether no PUBLISH, SUBSCRIBE or UNSUBSCRIBE awaits its acknowledgement or its turn.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.publishes.is_empty() && self.controls.is_empty()
+    }
+
+    /// Whether [`enqueue`](Self::enqueue) has no place for another PUBLISH. Storage that grows is full at its bound.
+    pub fn is_full(&mut self) -> bool {
+        self.publishes.is_full(self.storage.publishes())
+    }
+
+    /// QoS 1 messages that this connection has sent and the broker has not acknowledged.
+    #[must_use]
+    pub const fn in_flight(&self) -> u16 {
+        self.publishes.in_flight()
+    }
+
+    /// QoS 1 messages that this connection has yet to send.
+    #[must_use]
+    pub const fn waiting(&self) -> u16 {
+        self.publishes.waiting()
+    }
+
+    /// The handle of a PUBLISH that is not settled.
+    pub fn handle(&mut self, id: PacketId) -> Option<&S::Handle> {
+        self.publishes.find(self.storage.publishes(), id)?.handle()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Stalled consumers have caught up: reading is normal again. A persistent session cycles the connection, so
+    /// that the broker sends what was discarded.
+    pub fn handle_drained(&mut self) {
+        if self.link.reading == Reading::Discarding {
+            self.link.reading = Reading::On;
+            if self.stage != Stage::Transient {
+                self.cycle();
+            }
+        }
+    }
+
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.publishes.in_flight() > 0 || self.controls.in_flight() > 0
+    }
+
+    /// Ends the connection with DISCONNECT, to connect again.
+    pub(super) fn cycle(&mut self) {
+        if self.link.phase == Phase::Connected {
+            self.end(Ending::Cycle);
+            self.link.phase = Phase::Disconnecting;
+        }
+    }
+
+    pub(super) fn start_clean_once(&mut self) {
+        if self.stage == Stage::Persist {
+            self.stage = Stage::Wipe;
+        }
+    }
+
+    /// A stop is never taken back by a cycle.
+    fn end(&mut self, ending: Ending) {
+        if self.ending != Ending::Stop {
+            self.ending = ending;
+        }
+    }
+}
+
+/// Remaining length of the handle's packet, `None` over the limit of section 2.2.3. Two for a list without filters.
+pub(super) fn packet_body_len<H: Outgoing>(handle: &H) -> Option<u32> {
+    let mut len: u32 = 2; // packet id
+    match handle.content() {
+        Content::Publish {
+            topic, payload_len, ..
+        } => {
+            len += 2 + topic.as_str().len() as u32;
+            len = len.checked_add(payload_len)?;
+        }
+        content => {
+            let extra = if matches!(content, Content::Subscribe) {
+                3
+            } else {
+                2
+            };
+            let mut index = 0;
+            while let Some((filter, _)) = handle.filter(index) {
+                len = len.checked_add(extra + filter.as_str().len() as u32)?;
+                index += 1;
+            }
+        }
+    }
+    RemainingLength::new(len).map(RemainingLength::get)
+}

@@ -1,0 +1,104 @@
+use crate::wire::{QoS, Retain, TopicFilter, TopicName};
+
+use super::acks::AckSlot;
+use super::ring::Slot;
+
+/// What a handle stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// A PUBLISH at QoS 1.
+    Publish {
+        /// Where to.
+        topic: TopicName<'a>,
+        /// Whether the broker retains it.
+        retain: Retain,
+        /// Bytes of payload; the caller supplies them when they are transmitted.
+        payload_len: u32,
+    },
+    /// A SUBSCRIBE; its filters come from [`Outgoing::filter`].
+    Subscribe,
+    /// An UNSUBSCRIBE; its filters come from [`Outgoing::filter`].
+    Unsubscribe,
+}
+
+/// The caller's handle of something to be sent until it is acknowledged.
+///
+/// The engine holds it from [`Session::enqueue`](super::Session::enqueue) until the acknowledgement and never looks
+/// inside: a host puts a refcounted buffer here, a board an index into its memory. While the engine holds a
+/// handle, what it tells must not change.
+pub trait Outgoing {
+    /// What it is.
+    fn content(&self) -> Content<'_>;
+
+    /// The filter at `index` of a SUBSCRIBE or UNSUBSCRIBE, `None` past the last one. There is at least one.
+    fn filter(&self, index: usize) -> Option<(TopicFilter<'_>, QoS)>;
+}
+
+/// Memory for a [`Session`](super::Session), given by the caller.
+///
+/// `publishes` bounds the outbox and the messages in flight together (at most 64,511 are used), `controls` the
+/// SUBSCRIBE and UNSUBSCRIBE packets that await an answer (at most 1,024), `acks` the received messages that
+/// await their PUBACK. A capacity of zero makes the operation that needs it fail as full.
+pub trait Storage {
+    /// The caller's handle.
+    type Handle: Outgoing;
+
+    /// Whether the `grow_*` functions may be called.
+    const GROWS: bool = false;
+
+    /// Slots for PUBLISH packets.
+    fn publishes(&mut self) -> &mut [Slot<Self::Handle>];
+    /// Slots for SUBSCRIBE and UNSUBSCRIBE packets.
+    fn controls(&mut self) -> &mut [Slot<Self::Handle>];
+    /// Slots for received messages that are not acknowledged yet.
+    fn acks(&mut self) -> &mut [AckSlot];
+
+    /// Appends empty slots to `publishes`, or does nothing when the bound is reached.
+    fn grow_publishes(&mut self) {}
+    /// Appends empty slots to `acks`, or does nothing when the bound is reached.
+    fn grow_acks(&mut self) {}
+}
+
+/// Storage in arrays: `P` publishes, `C` controls, `A` received messages.
+#[derive(Debug)]
+pub struct FixedStorage<H, const P: usize, const C: usize, const A: usize> {
+    publishes: [Slot<H>; P],
+    controls: [Slot<H>; C],
+    acks: [AckSlot; A],
+}
+
+impl<H, const P: usize, const C: usize, const A: usize> FixedStorage<H, P, C, A> {
+    /// Empty storage; usable in a `static`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            publishes: [const { Slot::EMPTY }; P],
+            controls: [const { Slot::EMPTY }; C],
+            acks: [AckSlot::EMPTY; A],
+        }
+    }
+}
+
+impl<H, const P: usize, const C: usize, const A: usize> Default for FixedStorage<H, P, C, A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Outgoing, const P: usize, const C: usize, const A: usize> Storage
+    for FixedStorage<H, P, C, A>
+{
+    type Handle = H;
+
+    fn publishes(&mut self) -> &mut [Slot<H>] {
+        &mut self.publishes
+    }
+
+    fn controls(&mut self) -> &mut [Slot<H>] {
+        &mut self.controls
+    }
+
+    fn acks(&mut self) -> &mut [AckSlot] {
+        &mut self.acks
+    }
+}
