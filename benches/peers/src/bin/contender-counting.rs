@@ -1,0 +1,16 @@
+//! `contender` with an allocator that counts; apart from it, so that counting costs the timed runs nothing.
+
+use std::alloc::System;
+
+use anyhow::Result;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> Result<()> {
+    mqboard_bench_peers::contender_main(Some(|| {
+        let stats = ALLOCATOR.stats();
+        (stats.allocations + stats.reallocations) as u64
+    }))
+}
