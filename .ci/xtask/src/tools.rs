@@ -9,6 +9,7 @@ use crate::{project, workspace::Workspace};
 const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto", "mosquitto"),
     ("mosquitto_sub", "mosquitto-clients"),
+    ("c++", "g++"),
 ];
 
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
@@ -84,7 +85,10 @@ fn install_programs(workspace: &Workspace) -> Result<()> {
     let (program, options) = apt
         .split_first()
         .context("the command begins with a program")?;
-    cmd!(shell, "{program} {options...} update").run()?;
+    if cmd!(shell, "{program} {options...} update").run().is_err() {
+        // One unreachable source among several is enough for that.
+        eprintln!("apt-get update failed: going on with the package lists there are");
+    }
     cmd!(
         shell,
         "{program} {options...} install --no-install-recommends {missing...}"

@@ -11,10 +11,10 @@ fn main() -> ! {
     let mut input = [0; 256];
     let mut output = [0; 256];
     loop {
-        if let Ok(Some((packet, _))) = Packet::decode(receive(&mut input)) {
-            if let Ok(length) = packet.encode(&mut output) {
-                transmit(output.get(..length).unwrap_or_default());
-            }
+        if let Ok(Some((packet, _))) = Packet::decode(receive(&mut input))
+            && let Ok(length) = packet.encode(&mut output)
+        {
+            transmit(output.get(..length).unwrap_or_default());
         }
     }
 }

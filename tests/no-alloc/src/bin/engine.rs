@@ -1,0 +1,263 @@
+//! Drives the engine over any number of connections and makes every call that it offers.
+#![no_std]
+#![no_main]
+
+use core::num::NonZeroU8;
+
+use mqtt_codec::session::{
+    AckToken, Backoff, Config, Content, Duration, Error, Event, FixedStorage, Identity, Input,
+    Instant, Next, Outgoing, Session, Start,
+};
+use mqtt_codec::wire::{
+    Binary, ClientId, Login, Password, QoS, Retain, TopicFilter, TopicName, Utf8Str, Will,
+};
+use no_alloc::{any, receive, transmit};
+
+no_alloc::entry!(main);
+
+/// What a board keeps of a packet until it is acknowledged: where its parts lie.
+#[derive(Clone, Copy)]
+struct Item {
+    kind: Kind,
+    subject: &'static str,
+    payload: &'static [u8],
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Publish(Retain),
+    Subscribe,
+    Unsubscribe,
+}
+
+impl Outgoing for Item {
+    fn content(&self) -> Content<'_> {
+        match (self.kind, TopicName::new(self.subject)) {
+            (Kind::Publish(retain), Ok(topic)) => Content::Publish {
+                topic,
+                retain,
+                payload_len: self.payload.len() as u32,
+            },
+            (Kind::Unsubscribe, _) => Content::Unsubscribe,
+            _ => Content::Subscribe,
+        }
+    }
+
+    fn filter(&self, index: usize) -> Option<(TopicFilter<'_>, QoS)> {
+        let filter = TopicFilter::new(self.subject).ok()?;
+        (index == 0).then_some((filter, QoS::AtLeastOnce))
+    }
+}
+
+const READING: Item = Item {
+    kind: Kind::Publish(Retain::No),
+    subject: "sensors/1/temp",
+    payload: b"21.5",
+};
+const SUBSCRIPTION: Item = Item {
+    kind: Kind::Subscribe,
+    subject: "commands/#",
+    payload: &[],
+};
+const FAREWELL: Item = Item {
+    kind: Kind::Unsubscribe,
+    ..SUBSCRIPTION
+};
+
+type Board = Session<FixedStorage<Item, 16, 2, 20>>;
+
+fn main() -> ! {
+    let mut session = Board::new(config(), FixedStorage::new());
+    if let Ok(id) = session.enqueue(any(READING)) {
+        let _ = any(session.restore([(id, any(READING))], id).is_ok());
+    }
+    let mut backoff = Backoff::new(500, 60_000, Duration::from_secs(10));
+    let mut buffer = [0; 512];
+    loop {
+        let broken = drive(&mut session, &mut backoff, &mut buffer).err();
+        if broken.is_some_and(Error::is_terminal) {
+            any(());
+        }
+        match session.handle_closed() {
+            Next::Now => {}
+            Next::AfterBackoff => {
+                any((backoff.next_delay(now(), any(0)), backoff.attempts()));
+            }
+            Next::Never => {
+                any(());
+            }
+        }
+        report(&mut session);
+    }
+}
+
+/// One connection, until it ends.
+fn drive(session: &mut Board, backoff: &mut Backoff, buffer: &mut [u8; 512]) -> Result<(), Error> {
+    let identity = identity();
+    let opened = identity.and_then(|identity| session.open(now(), &identity, buffer).ok());
+    let Some(connect) = opened else {
+        return Ok(());
+    };
+    transmit(buffer.get(..connect).unwrap_or_default());
+    session.handle_written(now(), connect);
+    while !session.wants_close() {
+        take_input(session, backoff, receive(buffer))?;
+        let mut subscription = Some(any(SUBSCRIPTION));
+        while session.wants_renewal() {
+            any(session.renew(subscription.take()).is_ok());
+        }
+        command(session);
+        give_output(session);
+        if session.poll_timeout(now()).is_some_and(|due| due <= now()) {
+            session.handle_timeout(now())?;
+        }
+        report(session);
+    }
+    Ok(())
+}
+
+fn take_input(session: &mut Board, backoff: &mut Backoff, mut bytes: &[u8]) -> Result<(), Error> {
+    loop {
+        let (consumed, input) = session.handle_input(now(), bytes)?;
+        match input {
+            Some(Input::Connected { .. }) => backoff.handle_connected(now()),
+            Some(Input::Message(message)) => {
+                transmit(message.topic.as_str().as_bytes());
+                transmit(message.payload);
+                settle(session, message.token);
+            }
+            Some(Input::Payload { bytes, left }) => {
+                transmit(bytes);
+                any(left);
+            }
+            Some(Input::Oversized {
+                remaining_length, ..
+            })
+            | Some(Input::Discarded { remaining_length }) => {
+                any(remaining_length);
+            }
+            Some(Input::Blocked) => session.handle_paused(),
+            Some(Input::Acknowledged { handle, .. } | Input::Unsubscribed { handle }) => {
+                any(handle);
+            }
+            Some(Input::Subscribed { handle, codes }) => {
+                any(handle);
+                any(codes.count());
+            }
+            Some(Input::Unexpected(packet_type)) => {
+                any(packet_type);
+            }
+            _ if consumed == 0 => return Ok(()),
+            _ => {}
+        }
+        bytes = bytes.get(consumed..).unwrap_or_default();
+    }
+}
+
+fn settle(session: &mut Board, token: Option<AckToken>) {
+    if let Some(token) = token {
+        any(match any(true) {
+            true => session.acknowledge(token),
+            false => session.give_up(token),
+        });
+    }
+}
+
+fn command(session: &mut Board) {
+    for item in [READING, FAREWELL] {
+        if let Ok(id) = session.enqueue(any(item))
+            && session.handle(id).is_some_and(|_| any(false))
+        {
+            any(session.abandon(id));
+        }
+    }
+    if any(false) {
+        session.handle_resumed(now());
+    }
+    if any(false) {
+        session.handle_drained();
+    }
+    if any(false) {
+        session.disconnect();
+    }
+    any((session.is_connected(), session.is_idle(), session.is_full()));
+    any((session.in_flight(), session.waiting()));
+    any(session.config().window);
+}
+
+fn give_output(session: &mut Board) {
+    let mut header = [0; 64];
+    if let Ok(topic) = TopicName::new(any(READING.subject)) {
+        let payload = any(READING.payload);
+        let begun =
+            session.publish_at_most_once(topic, Retain::Yes, payload.len() as u32, &mut header);
+        if let Ok(Some(length)) = begun {
+            transmit(header.get(..length).unwrap_or_default());
+            transmit(payload);
+            session.advance(length + payload.len());
+            session.handle_written(now(), length + payload.len());
+        }
+    }
+    while let Some(next) = session.poll_transmit() {
+        let [engine, text] = next.bytes;
+        transmit(engine);
+        transmit(text);
+        let mut length = engine.len() + text.len();
+        if let Some(range) = next.payload {
+            let start = range.offset as usize;
+            let payload = range.handle.payload.get(start..start + range.len as usize);
+            transmit(payload.unwrap_or_default());
+            length += range.len as usize;
+        }
+        any(next.begins);
+        session.advance(length);
+        session.handle_written(now(), length);
+    }
+    any(session.accepts_at_most_once());
+}
+
+fn report(session: &mut Board) {
+    while let Some(event) = session.poll_event() {
+        match event {
+            Event::Undeliverable { handle, .. } => {
+                any(handle);
+            }
+            Event::Suspect { attempts, .. } => {
+                any(attempts);
+            }
+            _ => {}
+        }
+    }
+    any(session.take_change());
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.start = any(Start::Resume);
+    config.ack_timeout = any(Some(Duration::from_secs(30)));
+    config.max_attempts = any(NonZeroU8::new(3));
+    config.receive_buffer = 512;
+    config
+}
+
+fn identity() -> Option<Identity<'static>> {
+    let login = Login {
+        user_name: Utf8Str::new(any("board")).ok()?,
+        password: Password::new(any(b"secret")),
+    };
+    let will = Will {
+        topic: TopicName::new(any("boards/1/state")).ok()?,
+        payload: Binary::new(any(b"offline"))?,
+        qos: QoS::AtLeastOnce,
+        retain: Retain::Yes,
+    };
+    Some(Identity {
+        client_id: ClientId::new(any("board")).ok()?,
+        login: any(Some(login)),
+        will: any(Some(will)),
+    })
+}
+
+fn now() -> Instant {
+    Instant::from_micros(any(0))
+}
