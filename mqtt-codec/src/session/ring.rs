@@ -261,6 +261,11 @@ impl Ring {
         if self.sent == 0 { None } else { self.id_at(0) }
     }
 
+    /// The id of the oldest packet that is held.
+    pub(super) fn oldest(&self) -> Option<PacketId> {
+        if self.is_empty() { None } else { self.id_at(0) }
+    }
+
     /// Counts an ended connection against the oldest packet that reached it; returns its id and count.
     pub(super) fn count_attempt<H>(&mut self, slots: &mut [Slot<H>]) -> Option<(PacketId, u8)> {
         if self.reached == 0 {

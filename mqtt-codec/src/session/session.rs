@@ -172,6 +172,15 @@ impl<S: Storage> Session<S> {
         self.link.acks.give_up(self.storage.acks(), token)
     }
 
+    /// Takes the oldest PUBLISH that is not settled out of the session, for a caller that ends for good and reports
+    /// what was not delivered. To be called without a connection.
+    pub fn take_oldest(&mut self) -> Option<(PacketId, S::Handle)> {
+        let id = self.publishes.oldest()?;
+        let (handle, _) = self.publishes.abandon(self.storage.publishes(), id)?;
+        self.change = Some(Change::Removed(id));
+        Some((id, handle))
+    }
+
     /// Asks for DISCONNECT at the next packet boundary, and for no further connection.
     ///
     /// What is unacknowledged stays in the session. Without a connection it is over at once: see
@@ -310,7 +319,7 @@ pub(super) fn packet_body_len<H: Outgoing>(handle: &H) -> Option<u32> {
         Content::Publish {
             topic, payload_len, ..
         } => {
-            len += 2 + topic.as_str().len() as u32;
+            len += 2 + topic.as_bytes().len() as u32;
             len = len.checked_add(payload_len)?;
         }
         content => {

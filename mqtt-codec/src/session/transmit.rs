@@ -107,7 +107,7 @@ impl Packet {
                 let dup = if slot.touched() { 0b1000 } else { 0 };
                 let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
                 self.put_header(PacketType::Publish, flags, remaining_length);
-                self.put_body(topic.as_str());
+                self.put_body(topic.as_bytes());
             }
             content => {
                 let packet_type = match content {
@@ -117,7 +117,7 @@ impl Packet {
                 self.put_header(packet_type, 0b0010, remaining_length);
                 self.put(&id.to_be_bytes());
                 if let Some((filter, _)) = handle.filter(0) {
-                    self.put_body(filter.as_str());
+                    self.put_body(filter.as_str().as_bytes());
                 }
             }
         }
@@ -143,14 +143,14 @@ impl Packet {
                     }
                 }
                 if let Some((filter, _)) = handle.filter(step) {
-                    self.put_body(filter.as_str());
+                    self.put_body(filter.as_str().as_bytes());
                 }
                 self.prefix_len > 0
             }
         }
     }
 
-    fn put_body(&mut self, body: &str) {
+    fn put_body(&mut self, body: &[u8]) {
         self.put(&(body.len() as u16).to_be_bytes());
         self.body_len = body.len() as u32;
     }
@@ -188,10 +188,7 @@ impl<S: Storage> Session<S> {
         };
         match handle.content() {
             Content::Publish { topic, .. } if packet.step == 0 => Some(Transmit {
-                bytes: [
-                    prefix,
-                    topic.as_str().as_bytes().get(body_at..).unwrap_or_default(),
-                ],
+                bytes: [prefix, topic.as_bytes().get(body_at..).unwrap_or_default()],
                 payload: None,
                 begins: (at == 0).then_some(dup),
             }),
