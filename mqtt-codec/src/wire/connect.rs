@@ -153,7 +153,7 @@ impl<'a> Connect<'a> {
     fn for_each_payload_field(&self, mut visit: impl FnMut(&[u8])) {
         visit(self.client_id.as_str().as_bytes());
         if let Some(will) = &self.will {
-            visit(will.topic.as_str().as_bytes());
+            visit(will.topic.as_bytes());
             visit(will.payload.as_bytes());
         }
         if let Some(login) = &self.login {

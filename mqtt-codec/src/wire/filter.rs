@@ -2,7 +2,7 @@ use core::fmt;
 
 use super::TopicName;
 use super::error::write_rule;
-use super::string::{MAX_STRING_LEN, contains_any};
+use super::string::MAX_STRING_LEN;
 
 /// Topic Filter: which topics a subscription is for (section 4.7).
 ///
@@ -26,7 +26,7 @@ impl<'a> TopicFilter<'a> {
         if filter.len() > MAX_STRING_LEN {
             return Err(FilterError::TooLong);
         }
-        if contains_any(filter.as_bytes(), [0]) {
+        if filter.as_bytes().contains(&0) {
             return Err(FilterError::Nul);
         }
         match split_shared(filter) {
@@ -56,15 +56,16 @@ impl<'a> TopicFilter<'a> {
     #[must_use]
     pub fn matches(self, topic: TopicName<'_>) -> bool {
         let filter = split_shared(self.0).map_or(self.0, |(_, inner)| inner);
-        let topic = topic.as_str();
-        if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        let filter = filter.as_bytes();
+        let topic = topic.as_bytes();
+        if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
             return false;
         }
-        let mut topic_levels = topic.split('/');
-        for filter_level in filter.split('/') {
+        let mut topic_levels = topic.split(is_separator);
+        for filter_level in filter.split(is_separator) {
             match (filter_level, topic_levels.next()) {
-                ("#", _) => return true,
-                ("+", Some(_)) => {}
+                (b"#", _) => return true,
+                (b"+", Some(_)) => {}
                 (level, Some(topic_level)) if level == topic_level => {}
                 _ => return false,
             }
@@ -77,6 +78,10 @@ impl<'a> TopicFilter<'a> {
     pub(super) const fn checked(filter: &'a str) -> Self {
         Self(filter)
     }
+}
+
+fn is_separator(byte: &u8) -> bool {
+    *byte == b'/'
 }
 
 /// Share name and filter of a shared subscription.

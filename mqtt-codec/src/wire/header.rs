@@ -120,25 +120,13 @@ impl RemainingLength {
             .and_then(Self::new)
             .ok_or(EncodeError::PacketTooLong)
     }
-
-    #[inline]
-    fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
-        let mut value = 0;
-        for position in 0..4 {
-            let Some(&byte) = input.get(position) else {
-                return Ok(None);
-            };
-            value |= u32::from(byte & 0x7F) << (7 * position);
-            if byte & 0x80 == 0 {
-                return Ok(Some((Self(value), position + 1)));
-            }
-        }
-        Err(DecodeError::MalformedRemainingLength)
-    }
 }
 
 /// Fixed header: what every packet begins with (section 2.2).
+// In this order the niche of `packet_type` comes first, and what `decode` returns stays in
+// registers: half the time of decoding a short packet was spent on moving it through memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(C)]
 pub struct FixedHeader {
     /// Type of the packet.
     pub packet_type: PacketType,
@@ -161,7 +149,7 @@ impl FixedHeader {
     /// # Errors
     /// A reserved packet type, flags that the type must not have, a Remaining Length over four
     /// bytes. Type and flags are judged as soon as the first byte is there.
-    #[inline]
+    #[inline(always)]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
@@ -170,16 +158,22 @@ impl FixedHeader {
         let packet_type =
             PacketType::from_bits(first >> 4).ok_or(DecodeError::ReservedPacketType)?;
         check_flags(packet_type, flags)?;
-        Ok(
-            RemainingLength::decode(rest)?.map(|(remaining_length, len)| {
+        let mut length = 0;
+        for position in 0..4 {
+            let Some(&byte) = rest.get(position) else {
+                return Ok(None);
+            };
+            length |= u32::from(byte & 0x7F) << (7 * position);
+            if byte & 0x80 == 0 {
                 let header = Self {
                     packet_type,
                     flags,
-                    remaining_length,
+                    remaining_length: RemainingLength(length),
                 };
-                (header, 1 + len)
-            }),
-        )
+                return Ok(Some((header, 2 + position)));
+            }
+        }
+        Err(DecodeError::MalformedRemainingLength)
     }
 
     /// Writes the header to the beginning of `out`, with the shortest form of its Remaining
@@ -195,6 +189,10 @@ impl FixedHeader {
         };
         *first = self.packet_type.first_byte(self.flags);
         let mut rest = self.remaining_length.0;
+        if let [only] = length {
+            *only = rest as u8;
+            return Ok(needed);
+        }
         for byte in length {
             *byte = (rest & 0x7F) as u8 | if rest > 0x7F { 0x80 } else { 0 };
             rest >>= 7;
@@ -231,23 +229,28 @@ impl FixedHeader {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn check_flags(packet_type: PacketType, flags: u8) -> Result<(), DecodeError> {
-    if packet_type == PacketType::Publish {
-        return match flags {
-            _ if flags & 0b0110 == 0b0110 => Err(DecodeError::InvalidPublishQos),
-            _ if flags & 0b1110 == 0b1000 => Err(DecodeError::DupWithQos0),
-            _ => Ok(()),
-        };
+    let is_legal = match packet_type {
+        PacketType::Publish => flags & 0b0110 != 0b0110 && flags & 0b1110 != 0b1000,
+        _ => flags == packet_type.fixed_flags(),
+    };
+    if is_legal {
+        Ok(())
+    } else {
+        Err(flags_error(packet_type, flags))
     }
-    if flags == packet_type.fixed_flags() {
-        return Ok(());
-    }
-    Err(match packet_type {
+}
+
+#[cold]
+fn flags_error(packet_type: PacketType, flags: u8) -> DecodeError {
+    match packet_type {
+        PacketType::Publish if flags & 0b0110 == 0b0110 => DecodeError::InvalidPublishQos,
+        PacketType::Publish => DecodeError::DupWithQos0,
         PacketType::PubRel => DecodeError::InvalidPubRelFlags,
         PacketType::Subscribe => DecodeError::InvalidSubscribeFlags,
         PacketType::Unsubscribe => DecodeError::InvalidUnsubscribeFlags,
         PacketType::Disconnect => DecodeError::InvalidDisconnectFlags,
         _ => DecodeError::InvalidFlags,
-    })
+    }
 }

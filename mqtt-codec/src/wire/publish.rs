@@ -127,7 +127,7 @@ impl<'a> Publish<'a> {
     /// QoS 3 [MQTT-3.3.1-4], DUP at QoS 0 [MQTT-3.3.1-2], a topic that is none
     /// [MQTT-3.3.2-2] [MQTT-4.7.3-1], Packet Identifier 0 [MQTT-2.3.1-1], a body too short for its
     /// fields.
-    #[inline]
+    #[inline(always)]
     pub fn decode(header: FixedHeader, body: &'a [u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::Publish, body)?;
         let head = VariableHeader::decode(header.flags, body.len(), body)?;
@@ -265,7 +265,7 @@ struct VariableHeader<'a> {
 impl<'a> VariableHeader<'a> {
     /// The header and the bytes after it, or `None` if `prefix` ends within it. All lengths are
     /// judged before all contents, so that the verdict is the same however the bytes arrive.
-    #[inline]
+    #[inline(always)]
     fn decode(
         flags: u8,
         body_len: usize,
@@ -296,19 +296,19 @@ impl<'a> VariableHeader<'a> {
 
     #[inline]
     const fn encoded_len(self) -> usize {
-        2 + self.topic.as_str().len() + self.delivery.encoded_len()
+        2 + self.topic.as_bytes().len() + self.delivery.encoded_len()
     }
 
     #[inline]
     fn write(self, writer: &mut Writer<'_>) {
-        writer.binary(self.topic.as_str().as_bytes());
+        writer.binary(self.topic.as_bytes());
         if let Some(id) = self.delivery.packet_id() {
             writer.u16(id.get());
         }
     }
 }
 
-#[inline]
+#[inline(always)]
 fn decode_delivery(flags: u8, id: &[u8]) -> Result<Delivery, DecodeError> {
     let dup = if flags & DUP_BIT == 0 {
         Dup::First

@@ -2,14 +2,16 @@ use core::fmt;
 
 use super::DecodeError;
 use super::error::write_rule;
-use super::string::{MAX_STRING_LEN, contains_any, utf8};
+use super::string::{MAX_STRING_LEN, is_plain_ascii, utf8};
 
 /// Topic Name: what a message is published to (section 4.7).
 ///
 /// 1 to 65,535 bytes [MQTT-4.7.3-1] [MQTT-4.7.3-3], without U+0000 [MQTT-4.7.3-2] and without
 /// the wildcards `+` and `#` [MQTT-4.7.1-1].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TopicName<'a>(&'a str);
+///
+/// Held as bytes that were checked once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName<'a>(&'a [u8]);
 
 impl<'a> TopicName<'a> {
     /// Checks `name`.
@@ -18,42 +20,77 @@ impl<'a> TopicName<'a> {
     /// One [`TopicError`] per rule above.
     #[inline]
     pub fn new(name: &'a str) -> Result<Self, TopicError> {
-        if name.is_empty() {
-            Err(TopicError::Empty)
-        } else if name.len() > MAX_STRING_LEN {
-            Err(TopicError::TooLong)
-        } else if contains_any(name.as_bytes(), [0, b'+', b'#']) {
-            Err(forbidden_character(name))
-        } else {
-            Ok(Self(name))
+        let bytes = name.as_bytes();
+        if has_legal_len(bytes) && is_plain_ascii(bytes) {
+            return Ok(Self(bytes));
         }
+        check(bytes).map(|()| Self(bytes))
     }
 
-    /// The name itself.
+    /// The name as bytes, which are UTF-8.
     #[must_use]
     #[inline]
-    pub const fn as_str(self) -> &'a str {
+    pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
-    #[inline]
+    /// The name as a string.
+    ///
+    /// It is checked for UTF-8 once more, since this crate has no `unsafe`; where the bytes do,
+    /// [`as_bytes`](Self::as_bytes) is free.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        match core::str::from_utf8(self.0) {
+            Ok(name) => name,
+            // Never: `new` was given UTF-8 and `decode` has checked it.
+            Err(_) => "",
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        Ok(Self::new(utf8(bytes)?)?)
+        if has_legal_len(bytes) && is_plain_ascii(bytes) {
+            return Ok(Self(bytes));
+        }
+        check_utf8(bytes).map(|()| Self(bytes))
     }
 }
 
-#[cold]
-fn forbidden_character(name: &str) -> TopicError {
-    if name.contains('\0') {
-        TopicError::Nul
+#[inline]
+const fn has_legal_len(name: &[u8]) -> bool {
+    !name.is_empty() && name.len() <= MAX_STRING_LEN
+}
+
+#[inline(never)]
+fn check_utf8(name: &[u8]) -> Result<(), DecodeError> {
+    utf8(name)?;
+    Ok(check(name)?)
+}
+
+#[inline(never)]
+fn check(name: &[u8]) -> Result<(), TopicError> {
+    if name.is_empty() {
+        Err(TopicError::Empty)
+    } else if name.len() > MAX_STRING_LEN {
+        Err(TopicError::TooLong)
+    } else if name.contains(&0) {
+        Err(TopicError::Nul)
+    } else if name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
+        Err(TopicError::Wildcard)
     } else {
-        TopicError::Wildcard
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TopicName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicName").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for TopicName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.as_str())
     }
 }
 
