@@ -15,7 +15,7 @@ const MANIFEST: &str = "tests/no-alloc/Cargo.toml";
 /// A program with the same frame that calls nothing of ours.
 const BASELINE: &str = "baseline";
 /// Programs measured against it.
-const PROGRAMS: &[&str] = &["wire", "engine"];
+const PROGRAMS: &[&str] = &["wire", "client", "engine"];
 const LARGEST: usize = 12;
 
 /// Helpers that compilers call for 64-bit division: too slow and too big for a 32-bit core.

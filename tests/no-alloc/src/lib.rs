@@ -3,7 +3,13 @@
 //! There is no allocator, so a program links only if nothing in it allocates.
 #![no_std]
 
+mod item;
+
 use core::{hint::black_box, panic::PanicInfo};
+
+use mqtt_codec::session::Instant;
+
+pub use item::Item;
 
 /// Makes `$main`, an `fn() -> !`, the program's entry point.
 #[macro_export]
@@ -34,6 +40,12 @@ pub fn transmit(bytes: &[u8]) {
 #[inline]
 pub fn any<T>(value: T) -> T {
     black_box(value)
+}
+
+/// The time by a clock of which the optimiser knows nothing.
+#[inline(never)]
+pub fn now() -> Instant {
+    Instant::from_micros(any(0))
 }
 
 #[panic_handler]

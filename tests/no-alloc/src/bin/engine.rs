@@ -5,71 +5,22 @@
 use core::num::NonZeroU8;
 
 use mqtt_codec::session::{
-    AckToken, Backoff, Config, Content, Duration, Error, Event, FixedStorage, Identity, Input,
-    Instant, Next, Outgoing, Session, Start,
+    AckToken, Backoff, Config, Duration, Error, Event, FixedStorage, Identity, Input, Next,
+    Session, Start,
 };
-use mqtt_codec::wire::{
-    Binary, ClientId, Login, Password, QoS, Retain, TopicFilter, TopicName, Utf8Str, Will,
-};
-use no_alloc::{any, receive, transmit};
+use mqtt_codec::wire::{Binary, ClientId, Login, Password, QoS, Retain, TopicName, Utf8Str, Will};
+use no_alloc::{Item, any, now, receive, transmit};
 
 no_alloc::entry!(main);
-
-/// What a board keeps of a packet until it is acknowledged: where its parts lie.
-#[derive(Clone, Copy)]
-struct Item {
-    kind: Kind,
-    subject: &'static str,
-    payload: &'static [u8],
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Publish(Retain),
-    Subscribe,
-    Unsubscribe,
-}
-
-impl Outgoing for Item {
-    fn content(&self) -> Content<'_> {
-        match (self.kind, TopicName::new(self.subject)) {
-            (Kind::Publish(retain), Ok(topic)) => Content::Publish {
-                topic,
-                retain,
-                payload_len: self.payload.len() as u32,
-            },
-            (Kind::Unsubscribe, _) => Content::Unsubscribe,
-            _ => Content::Subscribe,
-        }
-    }
-
-    fn filter(&self, index: usize) -> Option<(TopicFilter<'_>, QoS)> {
-        let filter = TopicFilter::new(self.subject).ok()?;
-        (index == 0).then_some((filter, QoS::AtLeastOnce))
-    }
-}
-
-const READING: Item = Item {
-    kind: Kind::Publish(Retain::No),
-    subject: "sensors/1/temp",
-    payload: b"21.5",
-};
-const SUBSCRIPTION: Item = Item {
-    kind: Kind::Subscribe,
-    subject: "commands/#",
-    payload: &[],
-};
-const FAREWELL: Item = Item {
-    kind: Kind::Unsubscribe,
-    ..SUBSCRIPTION
-};
 
 type Board = Session<FixedStorage<Item, 16, 2, 20>>;
 
 fn main() -> ! {
     let mut session = Board::new(config(), FixedStorage::new());
-    if let Ok(id) = session.enqueue(any(READING)) {
-        let _ = any(session.restore([(id, any(READING))], id).is_ok());
+    if let Some(reading) = Item::reading()
+        && let Ok(id) = session.enqueue(reading)
+    {
+        any(session.restore([(id, reading)], id).is_ok());
     }
     let mut backoff = Backoff::new(500, 60_000, Duration::from_secs(10));
     let mut buffer = [0; 512];
@@ -102,7 +53,7 @@ fn drive(session: &mut Board, backoff: &mut Backoff, buffer: &mut [u8; 512]) -> 
     session.handle_written(now(), connect);
     while !session.wants_close() {
         take_input(session, backoff, receive(buffer))?;
-        let mut subscription = Some(any(SUBSCRIPTION));
+        let mut subscription = Item::subscription();
         while session.wants_renewal() {
             any(session.renew(subscription.take()).is_ok());
         }
@@ -164,8 +115,12 @@ fn settle(session: &mut Board, token: Option<AckToken>) {
 }
 
 fn command(session: &mut Board) {
-    for item in [READING, FAREWELL] {
-        if let Ok(id) = session.enqueue(any(item))
+    let farewell = match Item::subscription() {
+        Some(Item::Subscribe(filter)) => Some(Item::Unsubscribe(filter)),
+        _ => None,
+    };
+    for item in [Item::reading(), farewell].into_iter().flatten() {
+        if let Ok(id) = session.enqueue(item)
             && session.handle(id).is_some_and(|_| any(false))
         {
             any(session.abandon(id));
@@ -187,8 +142,7 @@ fn command(session: &mut Board) {
 
 fn give_output(session: &mut Board) {
     let mut header = [0; 64];
-    if let Ok(topic) = TopicName::new(any(READING.subject)) {
-        let payload = any(READING.payload);
+    if let Some(Item::Publish { topic, payload }) = Item::reading() {
         let begun =
             session.publish_at_most_once(topic, Retain::Yes, payload.len() as u32, &mut header);
         if let Ok(Some(length)) = begun {
@@ -204,9 +158,9 @@ fn give_output(session: &mut Board) {
         transmit(text);
         let mut length = engine.len() + text.len();
         if let Some(range) = next.payload {
-            let start = range.offset as usize;
-            let payload = range.handle.payload.get(start..start + range.len as usize);
-            transmit(payload.unwrap_or_default());
+            if let Item::Publish { payload, .. } = range.handle {
+                transmit(payload.get(range.offset as usize..).unwrap_or_default());
+            }
             length += range.len as usize;
         }
         any(next.begins);
@@ -256,8 +210,4 @@ fn identity() -> Option<Identity<'static>> {
         login: any(Some(login)),
         will: any(Some(will)),
     })
-}
-
-fn now() -> Instant {
-    Instant::from_micros(any(0))
 }
