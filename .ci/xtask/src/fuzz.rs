@@ -8,6 +8,12 @@ use crate::{project, workspace::Workspace};
 const DICTIONARY: &str = "fuzz/mqtt.dict";
 
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
+    // The same functions on the committed seeds alone: a failure here needs no luck to be seen again.
+    cmd!(
+        workspace.shell,
+        "cargo test --manifest-path fuzz/Cargo.toml"
+    )
+    .run()?;
     run(workspace, &[], project::FUZZ_SECONDS)
 }
 

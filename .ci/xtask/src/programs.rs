@@ -86,9 +86,16 @@ fn run_example(workspace: &Workspace, example: &Example) -> Result<()> {
 }
 
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    let manifest = "benches/peers/Cargo.toml";
+    // The driver starts the other programs, each in a process of its own.
     cmd!(
         workspace.shell,
-        "cargo run --release --manifest-path benches/peers/Cargo.toml -- {arguments...}"
+        "cargo build --release --bins --manifest-path {manifest}"
+    )
+    .run()?;
+    cmd!(
+        workspace.shell,
+        "cargo run --quiet --release --manifest-path {manifest} -- {arguments...}"
     )
     .run()?;
     Ok(())
