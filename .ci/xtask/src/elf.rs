@@ -73,3 +73,46 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Program> {
     functions.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
     Ok(Program { sizes, functions })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Sizes, read};
+
+    #[test]
+    fn finds_code_data_and_functions_of_a_real_program() {
+        let program = read(&std::fs::read(std::env::current_exe().unwrap()).unwrap()).unwrap();
+        assert!(program.sizes.text > 0 && program.sizes.rodata > 0 && program.sizes.bss > 0);
+        assert!(
+            program
+                .functions
+                .iter()
+                .any(|function| function.name.contains("current_exe"))
+        );
+        assert!(program.functions.is_sorted_by(|a, b| a.size >= b.size));
+    }
+
+    #[test]
+    fn a_program_below_the_baseline_adds_nothing() {
+        let baseline = Sizes {
+            text: 200,
+            rodata: 8,
+            data: 4,
+            bss: 4,
+        };
+        let program = Sizes {
+            text: 300,
+            rodata: 4,
+            data: 4,
+            bss: 0,
+        };
+        let added = program.above(baseline);
+        assert_eq!(
+            added,
+            Sizes {
+                text: 100,
+                ..Sizes::default()
+            }
+        );
+        assert_eq!(added.flash(), 100);
+    }
+}
