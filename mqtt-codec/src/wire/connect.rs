@@ -8,6 +8,21 @@ use super::{
 };
 
 /// CONNECT: opens a session (section 3.1).
+///
+/// ```
+/// use mqtt_codec::wire::{CleanSession, ClientId, Connect, Login, Password, Utf8Str};
+///
+/// let mut connect = Connect::new(ClientId::new("gw1")?, CleanSession::Persistent)?;
+/// connect.keep_alive = 30;
+/// connect.login = Some(Login {
+///     user_name: Utf8Str::new("user")?,
+///     password: Password::new(b"secret"),
+/// });
+/// let mut buffer = [0; 64];
+/// let len = connect.encode(&mut buffer)?;
+/// # assert_eq!(&buffer[..2], [0x10, (len - 2) as u8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Connect<'a> {
     client_id: ClientId<'a>,

@@ -5,6 +5,14 @@ use super::{FilterError, StringError, TopicError};
 /// What the peer broke. The connection is over: nothing after the fault can be trusted.
 ///
 /// One variant per rule; [`id`](Self::id) names it.
+///
+/// ```
+/// use mqtt_codec::wire::Packet;
+///
+/// let error = Packet::decode(b"\x30\x03\x00\x01#").unwrap_err();
+/// assert_eq!(error.id(), "MQTT-3.3.2-2");
+/// assert_eq!(error.to_string(), "wildcard in the topic of PUBLISH [MQTT-3.3.2-2]");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum DecodeError {

@@ -53,6 +53,16 @@ impl<'a> TopicFilter<'a> {
     /// A wildcard in the first level does not match a topic that begins with `$`
     /// [MQTT-4.7.2-1]; `sport/#` matches `sport` too (section 4.7.1.2). A shared subscription
     /// matches by the filter after its share name.
+    ///
+    /// # Example
+    /// ```
+    /// use mqtt_codec::wire::{TopicFilter, TopicName};
+    ///
+    /// let filter = TopicFilter::new("sensors/+/temp")?;
+    /// assert!(filter.matches(TopicName::new("sensors/1/temp")?));
+    /// assert!(!filter.matches(TopicName::new("sensors/1/humidity")?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn matches(self, topic: TopicName<'_>) -> bool {
         let filter = split_shared(self.0).map_or(self.0, |(_, inner)| inner);

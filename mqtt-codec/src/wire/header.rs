@@ -149,6 +149,18 @@ impl FixedHeader {
     /// # Errors
     /// A reserved packet type, flags that the type must not have, a Remaining Length over four
     /// bytes. Type and flags are judged as soon as the first byte is there.
+    ///
+    /// # Example
+    /// ```
+    /// use mqtt_codec::wire::{DecodeError, FixedHeader, PacketType};
+    ///
+    /// let (header, len) = FixedHeader::decode(b"\x30\xFF\x7F")?.expect("it is complete");
+    /// assert_eq!((header.packet_type, len), (PacketType::Publish, 3));
+    /// assert_eq!(header.remaining_length.get(), 16_383);
+    ///
+    /// assert_eq!(FixedHeader::decode(b"\x36"), Err(DecodeError::InvalidPublishQos));
+    /// # Ok::<(), DecodeError>(())
+    /// ```
     #[inline(always)]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
         let Some((&first, rest)) = input.split_first() else {

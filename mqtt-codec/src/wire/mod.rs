@@ -1,4 +1,34 @@
 //! The fourteen packets of MQTT 3.1.1: borrowed decoding, encoding into the caller's buffer.
+//!
+//! Everything that was decoded is legal, and what is illegal cannot be built: [`TopicName`],
+//! [`TopicFilter`], [`ClientId`], [`PacketId`] and their like are checked once, when they are
+//! made. Nothing here allocates, panics on any input or remembers anything.
+//!
+//! Reading: [`Packet::decode`] takes one whole packet from the beginning of the input.
+//! `Ok(None)` asks for more bytes; an error names the rule that the peer broke, and the
+//! connection is over. Whoever expects few types, or must not buffer a payload, reads a
+//! [`FixedHeader`] first, and then decodes the packet that it announces, or a [`PublishHeader`].
+//!
+//! Writing: each packet tells its exact length with `encoded_len` and writes itself with
+//! `encode`, or leaves the buffer as it was and says how much it needs.
+//!
+//! ```
+//! use mqtt_codec::wire::{Delivery, Dup, Packet, PacketId, Publish, Retain, TopicName};
+//!
+//! let publish = Publish {
+//!     topic: TopicName::new("sensors/1/temp")?,
+//!     delivery: Delivery::AtLeastOnce { id: PacketId::MIN, dup: Dup::First },
+//!     retain: Retain::No,
+//!     payload: b"21.5",
+//! };
+//! let mut buffer = [0; 64];
+//! let len = publish.encode(&mut buffer)?;
+//! assert_eq!(len, publish.encoded_len()?);
+//!
+//! assert_eq!(Packet::decode(&buffer[..len - 1])?, None);
+//! assert_eq!(Packet::decode(&buffer)?, Some((Packet::Publish(publish), len)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod ack;
 mod client_id;

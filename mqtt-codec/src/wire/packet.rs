@@ -42,7 +42,23 @@ impl<'a> Packet<'a> {
     /// `None` if more bytes are needed.
     ///
     /// # Errors
-    /// What the peer broke; the connection is over.
+    /// What the peer broke; the connection is over. Type and flags are judged by the first byte,
+    /// everything else when the whole packet is there.
+    ///
+    /// # Example
+    /// ```
+    /// use mqtt_codec::wire::{Packet, PacketId};
+    ///
+    /// let mut input: &[u8] = b"\x40\x02\x00\x01\xD0\x00\x40\x02";
+    /// let mut packets = Vec::new();
+    /// while let Some((packet, len)) = Packet::decode(input)? {
+    ///     packets.push(packet);
+    ///     input = &input[len..];
+    /// }
+    /// assert_eq!(packets, [Packet::PubAck(PacketId::MIN), Packet::PingResp]);
+    /// assert_eq!(input, b"\x40\x02");
+    /// # Ok::<(), mqtt_codec::wire::DecodeError>(())
+    /// ```
     #[inline]
     pub fn decode(input: &'a [u8]) -> Result<Option<(Self, usize)>, DecodeError> {
         let Some((header, header_len)) = FixedHeader::decode(input)? else {

@@ -15,6 +15,27 @@ pub struct Publish<'a> {
 }
 
 /// PUBLISH up to its payload, for a payload that is sent or received in pieces.
+///
+/// ```
+/// use mqtt_codec::wire::{Delivery, FixedHeader, PublishHeader, Retain, TopicName};
+///
+/// let header = PublishHeader {
+///     topic: TopicName::new("firmware/1.2")?,
+///     delivery: Delivery::AtMostOnce,
+///     retain: Retain::No,
+///     payload_len: 1_000_000,
+/// };
+/// let mut head = [0; 32];
+/// let len = header.encode(&mut head)?;
+/// // Send `head[..len]`, then 1,000,000 bytes of payload in pieces of any size.
+///
+/// let (fixed, fixed_len) = FixedHeader::decode(&head)?.expect("it is complete");
+/// let (received, rest_len) =
+///     PublishHeader::decode(fixed, &head[fixed_len..len])?.expect("it is complete");
+/// assert_eq!(received, header);
+/// assert_eq!(fixed_len + rest_len, len);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PublishHeader<'a> {
     /// Topic of the message.

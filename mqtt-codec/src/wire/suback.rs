@@ -5,6 +5,17 @@ use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, QoS};
 ///
 /// `C` is what the codes come from: any iterator that can be cloned to send them, and
 /// [`SubAckCodes`] when they were received. A clone must yield the same items.
+///
+/// ```
+/// use mqtt_codec::wire::{Packet, QoS, SubAckCode};
+///
+/// let Some((Packet::SubAck(suback), _)) = Packet::decode(b"\x90\x04\x00\x01\x01\x80")? else {
+///     panic!("it is a SUBACK");
+/// };
+/// let codes: Vec<_> = suback.codes().collect();
+/// assert_eq!(codes, [SubAckCode::Granted(QoS::AtLeastOnce), SubAckCode::Failure]);
+/// # Ok::<(), mqtt_codec::wire::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SubAck<C> {
     id: PacketId,

@@ -5,6 +5,20 @@ use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, QoS, To
 ///
 /// `F` is what the filters come from: any iterator that can be cloned to send them, and
 /// [`SubscribeFilters`] when they were received. A clone must yield the same items.
+///
+/// ```
+/// use mqtt_codec::wire::{PacketId, QoS, Subscribe, TopicFilter};
+///
+/// let filters = [
+///     (TopicFilter::new("sensors/+/temp")?, QoS::AtLeastOnce),
+///     (TopicFilter::new("$SYS/#")?, QoS::AtMostOnce),
+/// ];
+/// let subscribe = Subscribe::new(PacketId::MIN, filters).expect("there are filters");
+/// let mut buffer = [0; 64];
+/// let len = subscribe.encode(&mut buffer)?;
+/// # assert_eq!(len, subscribe.encoded_len()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Subscribe<F> {
     id: PacketId,

@@ -10,6 +10,14 @@ use super::string::{MAX_STRING_LEN, is_plain_ascii, utf8};
 /// the wildcards `+` and `#` [MQTT-4.7.1-1].
 ///
 /// Held as bytes that were checked once.
+///
+/// ```
+/// use mqtt_codec::wire::{TopicError, TopicName};
+///
+/// assert_eq!(TopicName::new("sensors/1/temp")?.as_str(), "sensors/1/temp");
+/// assert_eq!(TopicName::new("sensors/+/temp"), Err(TopicError::Wildcard));
+/// # Ok::<(), TopicError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName<'a>(&'a [u8]);
 
@@ -18,7 +26,6 @@ impl<'a> TopicName<'a> {
     ///
     /// # Errors
     /// One [`TopicError`] per rule above.
-    #[inline]
     pub fn new(name: &'a str) -> Result<Self, TopicError> {
         let bytes = name.as_bytes();
         if has_legal_len(bytes) && is_plain_ascii(bytes) {
