@@ -254,6 +254,20 @@ rejects! {
 }
 
 #[test]
+fn rejects_ill_formed_utf8_wherever_it_is_in_a_topic_mqtt_1_5_3_1() {
+    for len in 1..=20_u8 {
+        for position in 0..usize::from(len) {
+            for lone in 0x80..=0xFF {
+                let mut body = [&[0, len][..], &b"a".repeat(len.into())].concat();
+                body[2 + position] = lone;
+                let decoded = Packet::decode(&frame(0x30, &body)).map(|_| ());
+                assert_eq!(decoded, Err(DecodeError::IllFormedUtf8), "{body:02x?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rejects_a_header_of_another_packet_or_length() {
     for bytes in all_bytes() {
         let (header, len) = FixedHeader::decode(bytes).unwrap().unwrap();
