@@ -1,0 +1,3 @@
+//! The session engine against written-out bytes and against a broker model.
+
+mod resume;
