@@ -145,6 +145,8 @@ pub struct Transmit<'s, H> {
 pub struct PayloadRange<'s, H> {
     /// Whose payload.
     pub handle: &'s H,
+    /// The packet's id.
+    pub id: PacketId,
     /// First byte.
     pub offset: u32,
     /// Number of bytes.

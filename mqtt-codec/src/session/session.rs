@@ -252,6 +252,11 @@ impl<S: Storage> Session<S> {
         self.publishes.is_full(self.storage.publishes())
     }
 
+    /// Whether [`enqueue`](Self::enqueue) has no place for another SUBSCRIBE or UNSUBSCRIBE.
+    pub fn is_control_full(&mut self) -> bool {
+        self.controls.is_full(self.storage.controls())
+    }
+
     /// QoS 1 messages that this connection has sent and the broker has not acknowledged.
     #[must_use]
     pub const fn in_flight(&self) -> u16 {

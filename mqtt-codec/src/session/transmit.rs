@@ -196,6 +196,7 @@ impl<S: Storage> Session<S> {
                 let offset = body_at as u32;
                 let payload = PayloadRange {
                     handle,
+                    id: self.publishes.last_sent_id()?,
                     offset,
                     len: payload_len.saturating_sub(offset),
                 };
