@@ -318,12 +318,12 @@ const HIGH_BITS: usize = LOW_BITS * 0x80;
 
 #[inline]
 const fn is_plain_word(word: usize) -> bool {
-    // `+` and `#` differ in one bit. Of a byte below 0x80, adding 0x7F sets the high bit unless
-    // it is 0; a byte from 0x80 may carry into the next, but is not plain itself.
+    // `+` and `#` differ in one bit. Adding 0x7F to a byte below 0x80 sets its high bit unless it
+    // is 0. A byte from 0x80 keeps its high bit in one of the sums at most, with or without a
+    // carry from its neighbour, and carries only where it fails itself.
     const DIFFERING_BIT: usize = LOW_BITS * (b'+' ^ b'#') as usize;
     const BOTH: usize = LOW_BITS * (b'+' | b'#') as usize;
-    let wildcard = (word | DIFFERING_BIT) ^ BOTH;
     let not_nul = word.wrapping_add(HIGH_BITS - LOW_BITS);
-    let not_wildcard = wildcard.wrapping_add(HIGH_BITS - LOW_BITS);
-    not_nul & not_wildcard & !word & HIGH_BITS == HIGH_BITS
+    let not_wildcard = ((word | DIFFERING_BIT) ^ BOTH).wrapping_add(HIGH_BITS - LOW_BITS);
+    not_nul & not_wildcard & HIGH_BITS == HIGH_BITS
 }
