@@ -8,6 +8,8 @@ use super::transmit::Packet;
 pub(super) struct Link {
     pub(super) phase: Phase,
     pub(super) incoming: Incoming,
+    /// Bytes of the last input that were not consumed.
+    pub(super) left_over: usize,
     pub(super) packet: Packet,
     /// Bytes handed out and bytes that the transport took, modulo 2³².
     pub(super) staged: u32,
@@ -24,6 +26,7 @@ impl Link {
         Self {
             phase,
             incoming: Incoming::Packet,
+            left_over: 0,
             packet: Packet::NONE,
             staged: 0,
             written: 0,

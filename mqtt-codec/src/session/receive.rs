@@ -37,7 +37,21 @@ impl<S: Storage> Session<S> {
         if matches!(self.link.phase, Phase::Closed | Phase::Finished) || input.is_empty() {
             return Ok((input.len(), None));
         }
-        self.link.timers.handle_received(now, &self.config);
+        // what was offered before is no news
+        if input.len() > self.link.left_over {
+            self.handle_life(now);
+        }
+        let result = self.handle_bytes(input);
+        if let Ok((consumed, _)) = result {
+            self.link.left_over = input.len() - consumed;
+        }
+        result
+    }
+
+    fn handle_bytes<'b>(
+        &mut self,
+        input: &'b [u8],
+    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
         match self.link.incoming {
             Incoming::Packet => self.handle_packet(input),
             Incoming::Payload { left } => {

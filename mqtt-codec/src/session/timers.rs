@@ -49,14 +49,10 @@ impl Timers {
         self.set(Timer::ConnAck, None);
     }
 
-    /// Any byte is a sign of life, that of a large packet still arriving too.
-    pub(super) fn handle_received(&mut self, now: Instant, config: &Config) {
+    fn handle_received(&mut self, now: Instant, ping_deadline: Option<Instant>) {
         self.last_received = now;
         if self.pings > 0 {
-            self.set(
-                Timer::PingResponse,
-                ping_timeout(config).map(|timeout| now + timeout),
-            );
+            self.set(Timer::PingResponse, ping_deadline);
         }
     }
 
@@ -144,8 +140,9 @@ impl<S: Storage> Session<S> {
             Timer::Write,
             unwritten.then(|| now + self.config.write_timeout),
         );
-        let oldest = self.publishes.in_flight() > 0;
-        let ack_timeout = self.config.ack_timeout.filter(|_| oldest);
+        // while nothing is read, no acknowledgement can come
+        let awaited = self.publishes.in_flight() > 0 && link.reading != Reading::Paused;
+        let ack_timeout = self.config.ack_timeout.filter(|_| awaited);
         link.timers.run(
             Timer::Acknowledgement,
             ack_timeout.map(|timeout| now + timeout),
@@ -182,18 +179,20 @@ impl<S: Storage> Session<S> {
                 .is_some_and(|due| due <= now)
         {
             self.link.ping_wanted = true;
+            let deadline = self.ping_deadline(now);
             let timers = &mut self.link.timers;
             timers.pings = timers.pings.saturating_add(1);
-            if self.link.reading != Reading::Paused {
-                let deadline = ping_timeout(&self.config).map(|timeout| now + timeout);
-                timers.run(Timer::PingResponse, deadline);
-            }
+            // the interval begins anew with the queuing, or a transport that takes nothing would be
+            // flooded with pings
+            timers.last_sent = now;
+            timers.run(Timer::PingResponse, deadline);
         }
         let timeout = match self.link.timers.expired(now) {
             None => return Ok(()),
             Some(Timer::Stall) => {
                 self.link.timers.set(Timer::Stall, None);
                 self.link.reading = Reading::Discarding;
+                self.handle_life(now);
                 self.event = Some(Event::ReadOn);
                 return Ok(());
             }
@@ -218,8 +217,22 @@ impl<S: Storage> Session<S> {
         if self.link.reading == Reading::Paused {
             self.link.reading = Reading::On;
             self.link.timers.set(Timer::Stall, None);
-            self.link.timers.handle_received(now, &self.config);
+            self.handle_life(now);
         }
+    }
+
+    /// Any byte is a sign of life, that of a large packet still arriving too.
+    pub(super) fn handle_life(&mut self, now: Instant) {
+        let deadline = self.ping_deadline(now);
+        self.link.timers.handle_received(now, deadline);
+    }
+
+    /// When an answer to a PINGREQ of now is overdue; never while nothing is read.
+    fn ping_deadline(&self, now: Instant) -> Option<Instant> {
+        if self.link.reading == Reading::Paused {
+            return None;
+        }
+        ping_timeout(&self.config).map(|timeout| now + timeout)
     }
 
     /// A PINGREQ can neither leave within a packet nor twice; there the write time-out guards.
