@@ -182,6 +182,8 @@ impl<S: Storage> Session<S> {
             let deadline = self.ping_deadline(now);
             let timers = &mut self.link.timers;
             timers.pings = timers.pings.saturating_add(1);
+            // In the caller's buffer it may wait for the transport: the next one is not due before its own interval.
+            timers.last_sent = now;
             // the interval begins anew with the queuing, or a transport that takes nothing would be
             // flooded with pings
             timers.last_sent = now;
