@@ -1,18 +1,21 @@
 //! MQTT 3.1.1 client on tokio.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the driver, which uses the settings and the transport, is not here yet"
-    )
-)]
 
+mod client;
+mod driver;
 mod error;
+mod events;
+mod message;
 mod options;
+mod publish;
+mod source;
+mod state;
+mod stats;
+mod subscribe;
 mod transport;
 
+pub use mqtt_codec::session::{Error as SessionError, Timeout, Violation};
 pub use mqtt_codec::wire::{
     ConnectRefusal, DecodeError, FilterError, QoS, StringError, TopicError,
 };
@@ -20,12 +23,22 @@ pub use mqtt_codec::wire::{
 pub use tokio_rustls::rustls;
 
 pub use self::{
-    error::{ConnectError, ConnectFailure, ConnectPhase},
+    client::{Client, Undelivered, UndeliveredMessage},
+    error::{
+        CloseReason, ClosedError, ConnectError, ConnectFailure, ConnectPhase, PublishError,
+        StartError, StreamError, SubscribeError, TakeStreamError, TryPublishError,
+    },
+    events::{ConnectionState, DisconnectReason, Event, SessionState},
+    message::Message,
     options::{
         Address, AddressError, BackoffOptions, BoxError, Capacity, ConnectOptions, Credentials,
         CredentialsError, Endpoint, Filter, FirstConnect, OptionsError, Overflow, Oversized,
         SessionStart, Topic, Unmatched, UrlError, Will, WillError,
     },
+    publish::{Publish, PublishAck, PublishPayload, PublishTopic, Publishing},
+    source::{FileSource, PayloadSource, SourceFn, source_fn},
+    stats::Stats,
+    subscribe::{Subscribe, Subscription, Unsubscribe},
     transport::{Connector, TcpAttempt, TcpError, TcpReason},
 };
 #[cfg(feature = "tls")]

@@ -71,7 +71,8 @@ impl fmt::Display for SessionStart {
 ///     .declare(Filter::new("commands/gateway-1/#")?, QoS::AtLeastOnce);
 /// options.validate()?;
 ///
-/// let options: ConnectOptions = "mqtt://gateway:secret@broker.example?client_id=gateway-1&keep_alive=30".parse()?;
+/// let options: ConnectOptions =
+///     "mqtt://gateway:secret@broker.example?client_id=gateway-1&keep_alive=30".parse()?;
 /// let options = options.address("mqtt://standby.example".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -119,9 +120,9 @@ pub struct ConnectOptions {
 
 impl ConnectOptions {
     /// Options with every default, for the broker at this address.
-    pub fn new(address: impl Into<Address>) -> Self {
+    pub fn new(address: Address) -> Self {
         Self {
-            addresses: vec![address.into()],
+            addresses: vec![address],
             connector: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -148,8 +149,8 @@ impl ConnectOptions {
 
     /// One more address of the same broker (the same sessions, the same retained messages), to be
     /// tried after those given before it. With independent brokers nothing here would hold.
-    pub fn address(mut self, address: impl Into<Address>) -> Self {
-        self.addresses.push(address.into());
+    pub fn address(mut self, address: Address) -> Self {
+        self.addresses.push(address);
         self
     }
 

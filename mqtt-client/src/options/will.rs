@@ -78,6 +78,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn goes_into_connect_as_it_was_given() {
+        let will = Will::new(Topic::new("status/gw1").unwrap(), "offline").unwrap();
+        let plain = will.wire();
+        assert_eq!(plain.topic.as_str(), "status/gw1");
+        assert_eq!(plain.payload.as_bytes(), b"offline");
+        assert_eq!((plain.qos, plain.retain), (QoS::AtMostOnce, Retain::No));
+        let will = will.clone().qos(QoS::ExactlyOnce).retain();
+        assert_eq!(
+            (will.wire().qos, will.wire().retain),
+            (QoS::ExactlyOnce, Retain::Yes)
+        );
+    }
+
+    #[test]
     fn refuses_a_payload_that_connect_cannot_carry() {
         let topic = Topic::new("status/gw1").unwrap();
         assert!(Will::new(topic.clone(), vec![0; 65_535]).is_ok());

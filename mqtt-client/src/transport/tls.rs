@@ -121,6 +121,13 @@ pub enum TlsFailure {
     /// The server's certificate was revoked.
     #[error("the server's certificate was revoked")]
     Revoked,
+    /// The server's certificate names an issuer that we trust, but that one did not sign it: most
+    /// likely the issuer was made anew under its old name. Or the server does not have the key.
+    #[error(
+        "the server's certificate is not signed by the issuer of that name that we trust, \
+         or the server does not have its key"
+    )]
+    BadSignature,
     /// The server's certificate is refused for another reason.
     #[error("the server's certificate is refused: {0}")]
     Certificate(CertificateError),
@@ -183,6 +190,7 @@ impl From<CertificateError> for TlsFailure {
                 Self::NotYetValid
             }
             CertificateError::Revoked => Self::Revoked,
+            CertificateError::BadSignature => Self::BadSignature,
             error => Self::Certificate(error),
         }
     }

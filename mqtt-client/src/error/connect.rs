@@ -1,7 +1,8 @@
 //! Why the broker cannot be reached.
 use std::{fmt, io};
 
-use mqtt_codec::wire::{ConnectRefusal, DecodeError};
+use mqtt_codec::session::Violation;
+use mqtt_codec::wire::ConnectRefusal;
 
 use crate::{
     options::{Address, BoxError, Settings},
@@ -103,7 +104,7 @@ pub enum ConnectFailure {
     Io(io::Error),
     /// The broker sent something malformed or illegal instead of CONNACK.
     #[error("the broker broke the protocol: {0}")]
-    Protocol(DecodeError),
+    Protocol(Violation),
     /// The broker said no, and why (CONNACK 1 to 5).
     #[error("the broker refused the connection: {0}")]
     Refused(ConnectRefusal),

@@ -1,0 +1,341 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use mqtt_codec::wire::QoS;
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
+
+use crate::{
+    driver,
+    error::{CloseReason, ClosedError, PublishError, StartError, TakeStreamError},
+    events::{ConnectionState, Event},
+    message::AckMode,
+    options::{ConnectOptions, OptionsError},
+    publish::{Publish, PublishPayload, PublishTopic},
+    source::PayloadSource,
+    state::{Completion, DefaultStream, Flush, Item, Lifecycle, Payload, Shared, wake},
+    stats::Stats,
+    subscribe::{Subscribe, Subscription, Unsubscribe},
+};
+
+#[doc = include_str!("client.md")]
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) handle: Arc<Handle>,
+}
+
+/// Lives as long as any client or stream: with the last one the driver ends.
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if matches!(state.lifecycle, Lifecycle::Running) {
+            state.lifecycle = Lifecycle::Draining {
+                until: Instant::now(),
+                reason: CloseReason::Dropped,
+            };
+        }
+        let driver = state.driver.take();
+        drop(state);
+        wake(driver);
+    }
+}
+
+impl Client {
+    /// Starts a client and waits until the broker has accepted it, or, with
+    /// [`FirstConnect::KeepTrying`](crate::FirstConnect::KeepTrying), until it does, however long that takes.
+    ///
+    /// Takes a URL (`mqtt://user:secret@host:1883?client_id=gw1`, see [`ConnectOptions`]) or options. Must be called within a
+    /// tokio runtime, whose task then drives the connection until the last handle is dropped.
+    ///
+    /// **Cancel safety.** Dropped before it completes, the client ends.
+    ///
+    /// # Errors
+    /// Wrong options, and the failure of the first attempt to connect.
+    pub async fn connect<O>(options: O) -> Result<Self, StartError>
+    where
+        O: TryInto<ConnectOptions>,
+        OptionsError: From<O::Error>,
+    {
+        let client = Self::start(options)?;
+        client.connected().await?;
+        Ok(client)
+    }
+
+    /// Starts a client and does not wait for the broker. What is published at QoS 1 is delivered once it is there.
+    ///
+    /// # Errors
+    /// Wrong options.
+    pub fn start<O>(options: O) -> Result<Self, StartError>
+    where
+        O: TryInto<ConnectOptions>,
+        OptionsError: From<O::Error>,
+    {
+        let options = options.try_into().map_err(OptionsError::from)?;
+        let shared = driver::spawn(options.settings()?);
+        let handle = Arc::new(Handle {
+            shared: Arc::clone(&shared),
+        });
+        Ok(Self { shared, handle })
+    }
+
+    /// Waits until the client is connected.
+    ///
+    /// **Cancel safety.** Dropping it has no effect.
+    ///
+    /// # Errors
+    /// The client has ended.
+    pub async fn connected(&self) -> Result<(), StartError> {
+        let mut connection = self.connection();
+        loop {
+            match &*connection.borrow_and_update() {
+                ConnectionState::Connected { .. } => return Ok(()),
+                ConnectionState::Closed {
+                    reason: CloseReason::Connect(error),
+                } => {
+                    return Err(StartError::Connect(Arc::clone(error)));
+                }
+                ConnectionState::Closed { reason } => {
+                    return Err(StartError::Closed(ClosedError::new(reason.clone())));
+                }
+                ConnectionState::Connecting => {}
+            }
+            if connection.changed().await.is_err() {
+                return Err(StartError::Closed(ClosedError::new(CloseReason::Runtime)));
+            }
+        }
+    }
+
+    /// Publishes `payload` to `topic`, at QoS 0 unless [`qos`](Publish::qos) says otherwise.
+    ///
+    /// The topic is a string or a prepared [`Topic`](crate::Topic). Borrowed payloads are copied; [`Bytes`], `Vec<u8>` and
+    /// `String` are not, if they are large.
+    ///
+    /// ```no_run
+    /// # async fn example(client: mqtt_client::Client) -> Result<(), mqtt_client::PublishError> {
+    /// use mqtt_client::QoS;
+    ///
+    /// client.publish("sensors/1/temp", "21.5").await?; // QoS 0: in the outgoing buffer
+    /// client.publish("sensors/1/temp", "21.5").qos(QoS::AtLeastOnce).retain().await?; // acknowledged
+    ///
+    /// let first = client.publish("log", "one").qos(QoS::AtLeastOnce).enqueue().await?;
+    /// let second = client.publish("log", "two").qos(QoS::AtLeastOnce).enqueue().await?;
+    /// first.await?; // both are under way
+    /// second.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish<'a>(
+        &'a self,
+        topic: impl Into<PublishTopic<'a>>,
+        payload: impl Into<PublishPayload<'a>>,
+    ) -> Publish<'a> {
+        Publish::new(self, topic.into(), payload.into())
+    }
+
+    /// Publishes a payload of any legal size at QoS 1 while it is read, in constant memory.
+    ///
+    /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails, or yields
+    /// more or fewer bytes than it announced, the message is given up, the connection starts anew, and only this future fails.
+    ///
+    /// While it is sent, every other message waits, PINGREQ too: a strict broker wants the whole packet within
+    /// 1.5 × keep alive, so the link must carry the payload in that time.
+    pub fn publish_stream<'a>(
+        &'a self,
+        topic: impl Into<PublishTopic<'a>>,
+        source: impl PayloadSource,
+    ) -> Publish<'a> {
+        Publish::stream(self, topic.into(), source)
+    }
+
+    /// Subscribes to `filter` and returns, when awaited, the stream of its messages, granted by the broker.
+    ///
+    /// More filters for the same stream, its bounds and the way to acknowledge are set on the builder.
+    pub fn subscribe(&self, filter: impl Into<String>, qos: QoS) -> Subscribe<'_> {
+        Subscribe::new(self, filter.into(), qos)
+    }
+
+    /// Takes the stream of a subscription that was declared in the options, or whose earlier stream was dropped in a
+    /// session that persists. What arrived meanwhile is in it.
+    ///
+    /// # Errors
+    /// There is no such subscription, or its stream was taken.
+    pub fn stream(&self, filter: &str) -> Result<Subscription, TakeStreamError> {
+        Subscription::take(self, filter)
+    }
+
+    /// Takes the stream of messages that match no other stream. Without it, those of QoS 1 are held unacknowledged
+    /// for later streams (see [`Unmatched`](crate::Unmatched)), those of QoS 0 dropped and counted.
+    ///
+    /// # Errors
+    /// It was taken.
+    pub fn default_stream(&self) -> Result<Subscription, TakeStreamError> {
+        let mut state = self.shared.lock();
+        if state.default_stream == DefaultStream::Taken {
+            return Err(TakeStreamError::DefaultTaken);
+        }
+        state.default_stream = DefaultStream::Taken;
+        let key = state.default_queue;
+        drop(state);
+        Ok(Subscription::new(
+            self,
+            key,
+            Vec::new(),
+            Vec::new(),
+            AckMode::OnDrop,
+        ))
+    }
+
+    /// Ends the subscription to `filter`, with or without a stream; its streams end.
+    ///
+    /// Awaited, it completes when the broker has acknowledged it. It is carried out even if the future is dropped
+    /// after its first poll.
+    pub fn unsubscribe(&self, filter: impl Into<String>) -> Unsubscribe<'_> {
+        Unsubscribe::new(self, filter.into())
+    }
+
+    /// Waits until everything published so far was handed to the transport.
+    ///
+    /// **Cancel safety.** Dropping it has no effect.
+    ///
+    /// # Errors
+    /// The client has ended.
+    pub async fn flush(&self) -> Result<(), ClosedError> {
+        let key = {
+            let mut state = self.shared.lock();
+            if let Some(closed) = state.closed() {
+                return Err(closed);
+            }
+            let completion = state.completions.insert();
+            let flush = Flush {
+                accepted: Some(state.accepted),
+                bytes: state.staged_bytes,
+                completion,
+            };
+            state.flushes.push(flush);
+            wake(state.driver.take());
+            completion
+        };
+        match Completion::new(&self.shared, key).await {
+            Err(PublishError::Closed(closed)) => Err(closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// The state of the connection, to look at or to wait for changes of.
+    #[must_use]
+    pub fn connection(&self) -> watch::Receiver<ConnectionState> {
+        self.shared.connection.subscribe()
+    }
+
+    /// Events from now on. A receiver that falls behind by more than 256 misses the oldest.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events()
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().snapshot()
+    }
+
+    /// Delivers what waits, then sends DISCONNECT and ends, within
+    /// [`ConnectOptions::drain_timeout`](crate::ConnectOptions::drain_timeout).
+    ///
+    /// From the call on nothing new is accepted, by any handle. **Cancel safety.** Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// What was not delivered.
+    pub async fn disconnect(&self) -> Result<(), Undelivered> {
+        self.disconnect_within(self.shared.tuning.drain_timeout)
+            .await
+    }
+
+    /// The same within `limit`; zero sends DISCONNECT, if there is a connection, and ends.
+    ///
+    /// # Errors
+    /// What was not delivered.
+    pub async fn disconnect_within(&self, limit: Duration) -> Result<(), Undelivered> {
+        let mut connection = self.connection();
+        {
+            let mut state = self.shared.lock();
+            let until = Instant::now() + limit;
+            if matches!(state.lifecycle, Lifecycle::Running) {
+                state.lifecycle = Lifecycle::Draining {
+                    until,
+                    reason: CloseReason::Disconnected,
+                };
+                state.room.wake_all();
+            }
+            wake(state.driver.take());
+        }
+        let closed = |state: &ConnectionState| matches!(state, ConnectionState::Closed { .. });
+        // an error means that the driver is gone, which is closed as well
+        connection.wait_for(closed).await.ok();
+        let undelivered = std::mem::take(&mut self.shared.lock().undelivered);
+        if undelivered.is_empty() {
+            Ok(())
+        } else {
+            Err(undelivered)
+        }
+    }
+}
+
+/// What a client ended without delivering. From [`Client::disconnect`].
+#[derive(Debug, Clone, Default, thiserror::Error)]
+#[error("not delivered: {} messages at QoS 1, {qos0} at QoS 0", messages.len())]
+#[non_exhaustive]
+pub struct Undelivered {
+    /// QoS 1 messages that the broker has not acknowledged, oldest first. It may have some of them.
+    pub messages: Vec<UndeliveredMessage>,
+    /// QoS 0 messages that were accepted and not wholly handed to the transport.
+    pub qos0: u64,
+}
+
+impl Undelivered {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.qos0 == 0
+    }
+}
+
+/// A QoS 1 message that the broker has not acknowledged.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UndeliveredMessage {
+    /// Where it was published to.
+    pub topic: String,
+    /// Its payload; `None` for one that was published from a source.
+    pub payload: Option<Bytes>,
+}
+
+impl UndeliveredMessage {
+    pub(crate) fn new(item: &Item) -> Option<Self> {
+        let Item::Publish(publication) = item else {
+            return None;
+        };
+        let payload = match &publication.payload {
+            Payload::Copied(bytes) => Some(Bytes::copy_from_slice(bytes)),
+            Payload::Shared(bytes) => Some(bytes.clone()),
+            Payload::Stream(_) => None,
+        };
+        Some(Self {
+            topic: publication.topic.as_str().to_owned(),
+            payload,
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("connection", &*self.shared.connection.borrow())
+            .finish_non_exhaustive()
+    }
+}

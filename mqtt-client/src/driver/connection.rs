@@ -1,0 +1,711 @@
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    sync::{Arc, MutexGuard},
+    task::{Context, Poll, Waker},
+};
+
+use mqtt_codec::session::{self, Error, Identity, Input as SessionInput, Next, OpenError, Timeout};
+use mqtt_codec::wire::{Dup, EncodeError, PacketId};
+use tokio::{
+    io::AsyncWrite,
+    time::{Instant, Sleep, sleep_until},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    Driver,
+    dispatch::{Action, Assembly, Parked},
+    input::Input,
+    session_now,
+    upload::Upload,
+};
+use crate::{
+    error::{ConnectError, ConnectFailure, ConnectPhase, PublishError},
+    events::{ConnectionState, DisconnectReason, Event},
+    options::{Address, Credentials, Will},
+    publish::wake_all,
+    source::SharedSource,
+    state::{Flush, Item, Output, Payload, SLICES, Shared, State},
+    transport::Transport,
+};
+
+/// A transport that is open, and what CONNECT is to say.
+pub(super) struct ConnectionSeed {
+    pub(super) transport: Transport,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) address: Address,
+    pub(super) deadline: Instant,
+}
+
+/// How a connection ended, and what comes next.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) next: Next,
+}
+
+pub(super) enum Outcome {
+    /// Before CONNACK.
+    Failed(ConnectError),
+    /// The session was started clean; the connection that counts comes next.
+    Wiped,
+    Disconnected(DisconnectReason),
+}
+
+/// One connection, from CONNECT to its end. Each poll takes input, transmits and looks at the timers, until nothing
+/// moves any more.
+pub(super) struct Connection<'d> {
+    driver: &'d mut Driver,
+    transport: Transport,
+    address: Address,
+    deadline: Instant,
+    established: bool,
+    input: Input,
+    reading: Reading,
+    assembly: Option<Assembly>,
+    /// What is being written; what is published meanwhile gathers in the state.
+    writing: Output,
+    writing_qos0: u64,
+    /// Written since the session was last told.
+    written: usize,
+    needs_flush: bool,
+    upload: Option<Upload>,
+    sleep: Pin<Box<Sleep>>,
+    wakes: Vec<Waker>,
+    events: Vec<Event>,
+}
+
+#[derive(Debug)]
+enum Reading {
+    On,
+    /// A message waits for room in a queue.
+    Parked(Parked),
+    /// A message waits for room to acknowledge.
+    Blocked,
+    /// Consumers stall, and reading went on all the same.
+    Discarding,
+}
+
+/// Why the connection is to be ended.
+enum End {
+    Session(Error),
+    Io(io::Error),
+    /// The session has said all it wanted to.
+    Finished,
+    /// The client ends and does not wait for DISCONNECT to be written.
+    Stopped,
+}
+
+/// Rounds of one poll, before others get their turn.
+const ROUNDS: usize = 32;
+/// Bytes handed out by the session ahead of writing.
+const STAGED: usize = 64 * 1_024;
+/// Packets taken in under one lock.
+const BATCH: usize = 64;
+
+impl<'d> Connection<'d> {
+    /// Writes CONNECT to the outgoing buffer.
+    pub(super) fn new(driver: &'d mut Driver, seed: ConnectionSeed) -> Result<Self, ConnectError> {
+        let ConnectionSeed {
+            transport,
+            credentials,
+            address,
+            deadline,
+        } = seed;
+        let opened = open(driver, credentials.as_ref());
+        let writing =
+            opened.map_err(|failure| ConnectError::new(&driver.settings, &address, failure))?;
+        Ok(Self {
+            driver,
+            transport,
+            address,
+            deadline,
+            established: false,
+            input: Input::new(super::RECEIVE_BUFFER as usize),
+            reading: Reading::On,
+            assembly: None,
+            writing,
+            writing_qos0: 0,
+            written: 0,
+            needs_flush: false,
+            upload: None,
+            sleep: Box::pin(sleep_until(deadline)),
+            wakes: Vec::new(),
+            events: Vec::new(),
+        })
+    }
+
+    fn now(&self) -> session::Instant {
+        session_now(self.driver.epoch)
+    }
+
+    /// Moves everything that can move; the reason if the connection is over.
+    fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+        for _ in 0..ROUNDS {
+            let read = self.poll_read(cx)?;
+            let written = self.poll_write(cx)?;
+            if read.is_pending() && written.is_pending() && self.poll_timers(cx)?.is_pending() {
+                return Ok(Poll::Pending);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+        match &self.reading {
+            Reading::On | Reading::Discarding => {
+                match self.input.poll_fill(cx, &mut self.transport) {
+                    Poll::Pending => return Ok(Poll::Pending),
+                    Poll::Ready(Ok(0)) => return Err(End::Io(io::ErrorKind::UnexpectedEof.into())),
+                    Poll::Ready(Ok(n)) => {
+                        self.driver.shared.lock().stats.bytes_received += n as u64
+                    }
+                    Poll::Ready(Err(error)) => return Err(End::Io(error)),
+                }
+                self.take_input()?;
+                Ok(Poll::Ready(()))
+            }
+            Reading::Parked(_) | Reading::Blocked => {
+                if !self.resume() {
+                    return Ok(Poll::Pending);
+                }
+                self.take_input()?;
+                Ok(Poll::Ready(()))
+            }
+        }
+    }
+
+    /// Hands received bytes to the session, and what they bring to the streams.
+    fn take_input(&mut self) -> Result<(), End> {
+        let now = self.now();
+        let shared = Arc::clone(&self.driver.shared);
+        loop {
+            let mut state = shared.lock();
+            let more = self.take_batch(&shared, &mut state, now);
+            mem::swap(&mut state.wakes, &mut self.wakes);
+            drop(state);
+            wake_all(&mut self.wakes);
+            self.emit();
+            if !more? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A part of [`take_input`](Self::take_input) under one lock; true if more may follow.
+    fn take_batch(
+        &mut self,
+        shared: &Shared,
+        state: &mut State,
+        now: session::Instant,
+    ) -> Result<bool, End> {
+        for _ in 0..BATCH {
+            let received = self.input.received();
+            let (consumed, brought) = state
+                .session
+                .handle_input(now, received)
+                .map_err(End::Session)?;
+            if consumed == 0 && brought.is_none() {
+                return Ok(false);
+            }
+            let action = match brought {
+                None => Action::None,
+                Some(SessionInput::Payload { bytes, left }) => match self.assembly.take() {
+                    Some(assembly) => assembly.push(state, shared, bytes, left),
+                    None => Action::None,
+                },
+                Some(brought) => state.handle_input(shared, brought),
+            };
+            self.input.consume(consumed);
+            match action {
+                Action::None => {}
+                Action::Assemble(assembly) => self.assembly = Some(assembly),
+                Action::Emit(event) => self.events.push(event),
+                Action::Connected(session) => {
+                    self.established = true;
+                    self.driver.backoff.handle_connected(now);
+                    self.events.push(Event::Connected {
+                        address: self.address.clone(),
+                        session,
+                    });
+                }
+                Action::Park(parked) if matches!(self.reading, Reading::Discarding) => {
+                    state.discard(&parked)
+                }
+                Action::Park(parked) => {
+                    state.session.handle_paused();
+                    self.reading = Reading::Parked(parked);
+                    return Ok(false);
+                }
+                Action::Block => {
+                    state.session.handle_paused();
+                    self.reading = Reading::Blocked;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tries whether reading can go on.
+    fn resume(&mut self) -> bool {
+        let now = self.now();
+        let shared = Arc::clone(&self.driver.shared);
+        let mut state = shared.lock();
+        match mem::replace(&mut self.reading, Reading::On) {
+            Reading::Parked(parked) => {
+                if let Some(parked) = state.retry(&shared, parked) {
+                    self.reading = Reading::Parked(parked);
+                    return false;
+                }
+            }
+            Reading::Blocked if state.session.is_ack_full() => {
+                self.reading = Reading::Blocked;
+                return false;
+            }
+            _ => {}
+        }
+        state.session.handle_resumed(now);
+        mem::swap(&mut state.wakes, &mut self.wakes);
+        drop(state);
+        wake_all(&mut self.wakes);
+        true
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+        let mut moved = Poll::Pending;
+        loop {
+            if self.writing.is_empty() {
+                self.stage(cx)?;
+                if self.writing.is_empty() {
+                    return self.poll_flush(cx, moved);
+                }
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.writing.slices(&mut slices);
+            match Pin::new(&mut self.transport).poll_write_vectored(cx, &slices[..count]) {
+                Poll::Pending => return self.poll_flush(cx, moved),
+                Poll::Ready(Ok(0)) => return Err(End::Io(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => {
+                    self.writing.advance(n);
+                    self.written += n;
+                    self.needs_flush = true;
+                    moved = Poll::Ready(());
+                }
+                Poll::Ready(Err(error)) => return Err(End::Io(error)),
+            }
+        }
+    }
+
+    /// TLS keeps bytes back until it is flushed.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, moved: Poll<()>) -> Result<Poll<()>, End> {
+        if self.needs_flush {
+            match Pin::new(&mut self.transport).poll_flush(cx) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(Ok(())) => self.needs_flush = false,
+                Poll::Ready(Err(error)) => return Err(End::Io(error)),
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Gets the next bytes to write from the session and from publishers.
+    fn stage(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let now = self.now();
+        loop {
+            let shared = Arc::clone(&self.driver.shared);
+            let mut state = shared.lock();
+            self.tell_written(&mut state, now);
+            state.request_subscriptions();
+            let wanted = state.stage();
+            self.writing_qos0 = 0;
+            mem::swap(&mut self.writing, &mut state.output);
+            mem::swap(&mut self.writing_qos0, &mut state.output_qos0);
+            state.finish_flushes();
+            state.room.wake_next();
+            mem::swap(&mut state.wakes, &mut self.wakes);
+            let finished = state.session.wants_close() && self.writing.is_empty();
+            drop(state);
+            wake_all(&mut self.wakes);
+            if finished {
+                return Err(End::Finished);
+            }
+            let Some((id, source)) = wanted.filter(|_| self.writing.is_empty()) else {
+                return Ok(());
+            };
+            if !self.poll_upload(cx, id, &source) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn tell_written(&mut self, state: &mut State, now: session::Instant) {
+        let written = mem::take(&mut self.written);
+        state.session.handle_written(now, written);
+        state.written_bytes += written as u64;
+        state.stats.bytes_sent += written as u64;
+    }
+
+    /// Moves the next bytes of a payload's source to the outgoing buffer; false while it has none.
+    fn poll_upload(&mut self, cx: &mut Context<'_>, id: PacketId, source: &SharedSource) -> bool {
+        let upload = match &mut self.upload {
+            Some(upload) if upload.id == id => upload,
+            upload => upload.insert(Upload::new(id, source)),
+        };
+        let chunk = upload.poll_chunk(cx);
+        let mut state = self.driver.shared.lock();
+        match chunk {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {
+                let bytes = upload.bytes();
+                state.output.put(bytes);
+                state.staged_bytes += bytes.len() as u64;
+                state.session.advance(bytes.len());
+                upload.consume();
+            }
+            Poll::Ready(Err(error)) => {
+                warn!(%error, "a payload's source failed");
+                self.upload = None;
+                if let Some(Item::Publish(publication)) = state.session.abandon(id) {
+                    state.stats.undeliverable += 1;
+                    state.settle_publication(publication, Err(error));
+                }
+            }
+        }
+        true
+    }
+
+    /// When nothing can be read or written, looks at the clock, and sleeps.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+        let shared = Arc::clone(&self.driver.shared);
+        loop {
+            let mut state = shared.lock();
+            let now = self.now();
+            if !self.established && Instant::now() >= self.deadline {
+                return Err(End::Session(Error::Timeout(Timeout::ConnAck)));
+            }
+            if let Some(until) = state.stop_at() {
+                let is_drained = state.outbox_messages == 0
+                    && state.output.is_empty()
+                    && self.writing.is_empty();
+                if !self.established || until <= Instant::now() && !self.writing.is_empty() {
+                    return Err(End::Stopped);
+                }
+                if (is_drained || until <= Instant::now()) && state.session.is_connected() {
+                    state.session.disconnect();
+                    return Ok(Poll::Ready(()));
+                }
+            }
+            if matches!(self.reading, Reading::Discarding) && state.are_queues_drained() {
+                self.reading = Reading::On;
+                state.session.handle_drained();
+                return Ok(Poll::Ready(()));
+            }
+            if state
+                .session
+                .poll_timeout(now)
+                .is_some_and(|due| due <= now)
+            {
+                state.session.handle_timeout(now).map_err(End::Session)?;
+                if self.handle_events(&mut state, now) {
+                    return Ok(Poll::Ready(()));
+                }
+                self.input.shrink();
+                self.writing.shrink();
+                state.output.shrink();
+                state.pool.shrink();
+                drop(state);
+                self.emit();
+                return Ok(Poll::Ready(()));
+            }
+            let deadline = self.next_deadline(&mut state, now);
+            if self.sleep.deadline() != deadline {
+                self.sleep.as_mut().reset(deadline);
+            }
+            state.driver = Some(cx.waker().clone());
+            drop(state);
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Ok(Poll::Pending);
+            }
+        }
+    }
+
+    fn next_deadline(&self, state: &mut State, now: session::Instant) -> Instant {
+        let due = state
+            .session
+            .poll_timeout(now)
+            .map(|due| Instant::now() + (due - now).into());
+        let deadline = Some(self.deadline).filter(|_| !self.established);
+        let stop = state.stop_at().filter(|_| state.session.is_connected());
+        [due, deadline, stop]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(86_400))
+    }
+
+    /// True if reading goes on.
+    fn handle_events(&mut self, state: &mut MutexGuard<'_, State>, now: session::Instant) -> bool {
+        let mut reads_on = false;
+        while let Some(event) = state.session.poll_event() {
+            if !matches!(event, session::Event::ReadOn) {
+                self.events.extend(state.describe(event));
+                continue;
+            }
+            warn!("consumers stall: discarding QoS 1 messages until they have caught up");
+            if let Reading::Parked(parked) = mem::replace(&mut self.reading, Reading::Discarding) {
+                state.discard(&parked);
+            }
+            state.session.handle_resumed(now);
+            self.events.push(Event::Stalled);
+            reads_on = true;
+        }
+        reads_on
+    }
+
+    fn emit(&mut self) {
+        for event in self.events.drain(..) {
+            if let Event::Connected { address, session } = &event {
+                info!(%address, ?session, "connected");
+                let connected = ConnectionState::Connected { session: *session };
+                self.driver.shared.connection.send_replace(connected);
+            }
+            self.driver.shared.emit(event);
+        }
+    }
+
+    /// Settles what the connection leaves behind.
+    fn close(&mut self, end: End) -> Ended {
+        let now = self.now();
+        let shared = Arc::clone(&self.driver.shared);
+        let mut state = shared.lock();
+        self.tell_written(&mut state, now);
+        let unwritten = !self.writing.is_empty() || !state.output.is_empty();
+        if unwritten {
+            state.stats.lost_with_connection += self.writing_qos0 + state.output_qos0;
+        }
+        state.lost_qos0 = if unwritten {
+            self.writing_qos0 + state.output_qos0
+        } else {
+            0
+        };
+        state.output_qos0 = 0;
+        state.output.clear();
+        state.written_bytes = state.staged_bytes;
+        let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());
+        let next = state.session.handle_closed();
+        while let Some(event) = state.session.poll_event() {
+            self.events.extend(state.describe(event));
+        }
+        if self.established {
+            state.stats.disconnections += 1;
+        }
+        mem::swap(&mut state.wakes, &mut self.wakes);
+        drop(state);
+        wake_all(&mut self.wakes);
+        self.emit();
+        debug!(?next, is_terminal, "connection ended");
+        let outcome = match (self.established, end) {
+            (false, End::Finished) => Outcome::Wiped,
+            (false, end) => Outcome::Failed(self.connect_error(end)),
+            (true, End::Session(error)) => Outcome::Disconnected(DisconnectReason::Session(error)),
+            (true, End::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Outcome::Disconnected(DisconnectReason::ClosedByBroker)
+            }
+            (true, End::Io(error)) => Outcome::Disconnected(DisconnectReason::Io(Arc::new(error))),
+            (true, End::Finished) if next == Next::Now => {
+                Outcome::Disconnected(DisconnectReason::Cycled)
+            }
+            (true, End::Finished | End::Stopped) => {
+                Outcome::Disconnected(DisconnectReason::Requested)
+            }
+        };
+        Ended { outcome, next }
+    }
+
+    fn connect_error(&self, end: End) -> ConnectError {
+        let settings = &self.driver.settings;
+        let failure = match end {
+            End::Io(error) => return ConnectError::before_connack(settings, &self.address, error),
+            End::Session(Error::Refused(refusal)) => ConnectFailure::Refused(refusal),
+            End::Session(Error::Protocol(violation)) => ConnectFailure::Protocol(violation),
+            End::Session(Error::Timeout(Timeout::Write))
+            | End::Session(_)
+            | End::Finished
+            | End::Stopped => ConnectFailure::TimedOut {
+                during: ConnectPhase::ConnAck,
+            },
+        };
+        ConnectError::new(settings, &self.address, failure)
+    }
+}
+
+impl Future for Connection<'_> {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.poll_round(cx) {
+            Ok(_) => Poll::Pending,
+            Err(end) => Poll::Ready(self.close(end)),
+        }
+    }
+}
+
+/// CONNECT, as the first bytes to write.
+fn open(driver: &Driver, credentials: Option<&Credentials>) -> Result<Output, ConnectFailure> {
+    let login = credentials
+        .map(|credentials| credentials.login())
+        .transpose()
+        .map_err(|error| ConnectFailure::Credentials(error.into()))?;
+    let identity = Identity {
+        client_id: driver.settings.session.client_id(),
+        login,
+        will: driver.settings.will.as_ref().map(Will::wire),
+    };
+    let now = session_now(driver.epoch);
+    let mut state = driver.shared.lock();
+    let mut output = Output::default();
+    let mut room = 256;
+    let len = loop {
+        match state
+            .session
+            .open(now, &identity, &mut output.reserve(room)[..room])
+        {
+            Ok(len) => break len,
+            Err(OpenError::Encode(EncodeError::BufferTooSmall { needed })) => room = needed,
+            Err(error) => unreachable!("client id, will and credentials were checked: {error}"),
+        }
+    };
+    output.commit(len);
+    state.staged_bytes += len as u64;
+    Ok(output)
+}
+
+impl State {
+    /// Turns wishes for subscriptions into packets.
+    fn request_subscriptions(&mut self) {
+        while self.session.wants_renewal() {
+            let next = self.router.next_subscribe();
+            self.session
+                .renew(next)
+                .expect("there is room, and no filter is empty");
+        }
+        while self.session.is_connected() && !self.session.is_control_full() {
+            let Some(next) = self
+                .router
+                .next_subscribe()
+                .or_else(|| self.router.next_unsubscribe())
+            else {
+                return;
+            };
+            self.session
+                .enqueue(next)
+                .expect("there is room, and no filter is empty");
+        }
+    }
+
+    /// Moves what the session wants to send to the outgoing buffer. Returns the payload to be read from its source next.
+    fn stage(&mut self) -> Option<(PacketId, SharedSource)> {
+        while self.output.len() < STAGED {
+            let transmit = self.session.poll_transmit()?;
+            let mut len = 0;
+            for bytes in transmit.bytes {
+                self.output.put(bytes);
+                len += bytes.len();
+            }
+            match transmit.begins {
+                Some(Dup::First) => self.stats.sent_qos1 += 1,
+                Some(Dup::Repeat) => self.stats.resent += 1,
+                None => {}
+            }
+            let mut source = None;
+            if let Some(range) = transmit.payload {
+                let (from, to) = (range.offset as usize, (range.offset + range.len) as usize);
+                match range.handle {
+                    Item::Publish(publication) => match &publication.payload {
+                        Payload::Copied(bytes) => {
+                            self.output.put(&bytes[from..to]);
+                            len += to - from;
+                        }
+                        Payload::Shared(bytes) => {
+                            self.output.put_shared(bytes.slice(from..to));
+                            len += to - from;
+                        }
+                        Payload::Stream(stream) if range.len > 0 => {
+                            source = Some((range.id, stream.clone()))
+                        }
+                        Payload::Stream(_) => {}
+                    },
+                    Item::Subscribe(_) | Item::Unsubscribe(_) => {
+                        unreachable!("they have no payload")
+                    }
+                }
+            }
+            self.session.advance(len);
+            self.staged_bytes += len as u64;
+            if source.is_some() {
+                return source;
+            }
+        }
+        None
+    }
+
+    fn finish_flushes(&mut self) {
+        let handed_out = self.accepted - u64::from(self.session.waiting());
+        let (staged, written) = (self.staged_bytes, self.written_bytes);
+        let mut done = Vec::new();
+        self.flushes.retain_mut(|flush: &mut Flush| {
+            if flush
+                .accepted
+                .is_some_and(|accepted| accepted <= handed_out)
+            {
+                flush.accepted = None;
+                flush.bytes = staged;
+            }
+            let is_done = flush.accepted.is_none() && flush.bytes <= written;
+            if is_done {
+                done.push(flush.completion);
+            }
+            !is_done
+        });
+        for key in done {
+            self.wakes
+                .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
+        }
+    }
+
+    /// What the session's event means to a user.
+    fn describe(&mut self, event: session::Event<Item>) -> Option<Event> {
+        match event {
+            session::Event::Suspect { id, attempts } => {
+                let Item::Publish(publication) = self.session.handle(id)? else {
+                    return None;
+                };
+                let topic = publication.topic.as_str().to_owned();
+                if attempts >= 3 {
+                    warn!(
+                        topic,
+                        attempts, "connections end while this message is delivered"
+                    );
+                }
+                Some(Event::Suspect { topic, attempts })
+            }
+            session::Event::Undeliverable {
+                attempts, handle, ..
+            } => {
+                let Item::Publish(publication) = handle else {
+                    return None;
+                };
+                let topic = publication.topic.as_str().to_owned();
+                warn!(topic, attempts, "undeliverable");
+                self.stats.undeliverable += 1;
+                self.settle_publication(publication, Err(PublishError::Undeliverable { attempts }));
+                Some(Event::Undeliverable { topic, attempts })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+use bytes::Bytes;
+use mqtt_codec::session::{AckToken, Input, Message};
+use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
+
+use super::Item;
+use crate::{
+    error::PublishError,
+    events::{Event, SessionState},
+    message::{Receipt, Settlement},
+    options::Unmatched,
+    state::{Arrival, Body, DefaultStream, Shared, State},
+};
+
+/// What arrives in chunks is put together here; it grows with what has come, not with what was announced.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    arrival: Arrival<'static>,
+    bytes: Vec<u8>,
+    token: Option<AckToken>,
+}
+
+/// A QoS 1 message for a full queue. Nothing more is read until it has found room.
+#[derive(Debug)]
+pub(super) struct Parked {
+    arrival: Arrival<'static>,
+    token: Option<AckToken>,
+}
+
+/// What the connection has to do after an input.
+#[derive(Debug)]
+pub(super) enum Action {
+    None,
+    Connected(SessionState),
+    Assemble(Assembly),
+    Park(Parked),
+    Emit(Event),
+    /// No place for an acknowledgement.
+    Block,
+}
+
+impl State {
+    pub(super) fn handle_input(&mut self, shared: &Shared, input: Input<'_, Item>) -> Action {
+        match input {
+            Input::Connected { session } => Action::Connected(self.handle_connected(session)),
+            Input::Message(message) => return self.handle_message(shared, &message),
+            Input::Acknowledged { handle, .. } => {
+                if let Item::Publish(publication) = handle {
+                    self.stats.acknowledged += 1;
+                    self.settle_publication(publication, Ok(()));
+                }
+                Action::None
+            }
+            Input::Subscribed { handle, codes } => {
+                if let Item::Subscribe(requests) = handle {
+                    self.router
+                        .handle_suback(&requests, codes, shared.unattached());
+                }
+                Action::None
+            }
+            Input::Unsubscribed { handle } => {
+                if let Item::Unsubscribe(requests) = handle {
+                    for key in self.router.handle_unsuback(&requests) {
+                        self.wakes
+                            .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
+                    }
+                }
+                Action::None
+            }
+            Input::Oversized {
+                topic,
+                remaining_length,
+            } => {
+                self.stats.oversized += 1;
+                let topic = topic.map(|topic| topic.as_str().to_owned());
+                Action::Emit(Event::Oversized {
+                    topic,
+                    remaining_length,
+                })
+            }
+            Input::Discarded { .. } => {
+                self.stats.received_qos1 += 1;
+                self.stats.discarded_while_stalled += 1;
+                Action::None
+            }
+            Input::Blocked => Action::Block,
+            // `Payload` belongs to an assembly, which the connection holds
+            Input::Unexpected(_) | Input::Payload { .. } | _ => {
+                self.stats.unexpected += 1;
+                Action::None
+            }
+        }
+    }
+
+    fn handle_connected(&mut self, session: SessionPresent) -> SessionState {
+        self.stats.connections += 1;
+        match session {
+            SessionPresent::Absent => {
+                self.router.handle_session_absent();
+                SessionState::New
+            }
+            SessionPresent::Present => {
+                // the broker sends again what nobody has acknowledged: what still lies in a queue would come twice
+                for queue in self.router.queues() {
+                    queue.extract(|queued| queued.receipt.is_some());
+                }
+                SessionState::Resumed
+            }
+        }
+    }
+
+    fn handle_message(&mut self, shared: &Shared, message: &Message<'_>) -> Action {
+        let topic = message.topic.as_bytes();
+        let arrival = Arrival {
+            topic_len: topic.len() as u16,
+            body: Body::Borrowed(topic, message.payload),
+            qos: message.qos,
+            retain: message.retain,
+            dup: message.dup,
+        };
+        if (message.payload.len() as u32) < message.payload_len {
+            let bytes = [topic, message.payload].concat();
+            let arrival = Arrival {
+                body: Body::Owned(Bytes::new()),
+                ..arrival
+            };
+            return Action::Assemble(Assembly {
+                arrival,
+                bytes,
+                token: message.token,
+            });
+        }
+        self.handle_arrival(shared, message.topic, arrival, message.token)
+    }
+
+    fn handle_arrival(
+        &mut self,
+        shared: &Shared,
+        topic: TopicName<'_>,
+        arrival: Arrival<'_>,
+        token: Option<AckToken>,
+    ) -> Action {
+        match self.route(shared, topic, &arrival, token) {
+            true => Action::None,
+            false => Action::Park(Parked {
+                arrival: arrival.into_owned(),
+                token,
+            }),
+        }
+    }
+
+    /// Puts the message into every queue that wants it; false if one of them has no room for a QoS 1 message.
+    fn route(
+        &mut self,
+        shared: &Shared,
+        topic: TopicName<'_>,
+        arrival: &Arrival<'_>,
+        token: Option<AckToken>,
+    ) -> bool {
+        let matching = self.router.matching(topic);
+        if matching == 0 {
+            return self.route_unmatched(shared, arrival, token);
+        }
+        if arrival.qos != QoS::AtMostOnce {
+            let mut full = false;
+            for index in 0..matching {
+                let key = self.router.matched(index);
+                let queue = self.router.queue(key);
+                queue.blocks = !queue.has_room_for(arrival);
+                full |= queue.blocks;
+            }
+            if full {
+                return false;
+            }
+        }
+        let receipt = token.map(|token| Receipt::new(token, matching));
+        for index in 0..matching {
+            let key = self.router.matched(index);
+            self.push(key, arrival, receipt.clone());
+        }
+        self.count_received(arrival.qos);
+        true
+    }
+
+    fn route_unmatched(
+        &mut self,
+        shared: &Shared,
+        arrival: &Arrival<'_>,
+        token: Option<AckToken>,
+    ) -> bool {
+        let key = self.default_queue;
+        let held = self.default_stream == DefaultStream::Taken
+            || (token.is_some() && shared.tuning.unmatched == Unmatched::Hold);
+        if !held {
+            self.stats.dropped_unmatched += 1;
+            if let Some(token) = token {
+                self.settle(token, Settlement::Acknowledged);
+            }
+        } else {
+            let queue = self.router.queue(key);
+            queue.blocks = arrival.qos != QoS::AtMostOnce && !queue.has_room_for(arrival);
+            if queue.blocks {
+                return false;
+            }
+            self.push(key, arrival, token.map(|token| Receipt::new(token, 1)));
+        }
+        self.count_received(arrival.qos);
+        true
+    }
+
+    fn push(&mut self, key: usize, arrival: &Arrival<'_>, receipt: Option<Receipt>) {
+        let queue = self.router.queue(key);
+        if !queue.has_room_for(arrival) {
+            self.stats.dropped_by_full_queue += 1;
+            return;
+        }
+        queue.push(arrival, receipt);
+        if let Some(waker) = queue.waker.take() {
+            self.wakes.push(waker);
+        }
+    }
+
+    fn count_received(&mut self, qos: QoS) {
+        match qos {
+            QoS::AtMostOnce => self.stats.received_qos0 += 1,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => self.stats.received_qos1 += 1,
+        }
+    }
+
+    /// Tries again for a message that found no room.
+    pub(super) fn retry(&mut self, shared: &Shared, parked: Parked) -> Option<Parked> {
+        let text = std::str::from_utf8(parked.arrival.topic()).expect("the codec has checked it");
+        let topic = TopicName::new(text).expect("the codec has checked it");
+        let found_room = self.route(shared, topic, &parked.arrival, parked.token);
+        (!found_room).then_some(parked)
+    }
+
+    /// Gives up a message that found no room for too long; the broker sends it again on the next connection.
+    pub(super) fn discard(&mut self, parked: &Parked) {
+        self.stats.discarded_while_stalled += 1;
+        if let Some(token) = parked.token {
+            self.session.give_up(token);
+        }
+    }
+
+    /// Whether every queue that held up the connection was worked off.
+    pub(super) fn are_queues_drained(&mut self) -> bool {
+        for queue in self.router.queues() {
+            queue.blocks &= !queue.is_drained();
+        }
+        self.router.queues().all(|queue| !queue.blocks)
+    }
+}
+
+impl Assembly {
+    /// Takes the next chunk; with the last one, the message is routed.
+    pub(super) fn push(
+        mut self,
+        state: &mut State,
+        shared: &Shared,
+        bytes: &[u8],
+        left: u32,
+    ) -> Action {
+        self.bytes.extend_from_slice(bytes);
+        if left > 0 {
+            return Action::Assemble(self);
+        }
+        let arrival = Arrival {
+            body: Body::Owned(self.bytes.into()),
+            ..self.arrival
+        };
+        let parked = Parked {
+            arrival,
+            token: self.token,
+        };
+        match state.retry(shared, parked) {
+            None => Action::None,
+            Some(parked) => Action::Park(parked),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The task that owns the connection. It moves bytes, time and wake-ups; the rules are the session's.
+mod connection;
+mod dispatch;
+mod input;
+mod upload;
+
+use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use mqtt_codec::session::{self, Backoff, Config, Next, Session};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use self::connection::{Connection, ConnectionSeed, Ended, Outcome};
+use crate::{
+    error::{CloseReason, ConnectError, ConnectFailure, ConnectPhase},
+    events::{ConnectionState, DisconnectReason, Event},
+    options::{self, Address, FirstConnect, SessionStart, Settings},
+    state::{HeapStorage, Item, Lifecycle, Queue, Shared, State},
+    transport,
+};
+
+/// Starts the driver and returns what its handles share with it.
+pub(crate) fn spawn(settings: Settings) -> Arc<Shared> {
+    let storage = HeapStorage::new(settings.tuning.outbox.messages);
+    let session = Session::new(config(&settings), storage);
+    let shared = Shared::new(session, settings.tuning.clone(), settings.session.start);
+    {
+        let mut state = shared.lock();
+        for (filter, qos) in &settings.subscriptions {
+            let queue = Queue::new(settings.tuning.queue);
+            let key = state.router.add_queue(queue);
+            state.router.subscribe(filter, *qos, key);
+            state.untaken.push((filter.clone(), key));
+        }
+    }
+    let span = info_span!("mqtt", client_id = settings.session.client_id().as_str());
+    let backoff = &settings.tuning.backoff;
+    let driver = Driver {
+        shared: Arc::clone(&shared),
+        backoff: Backoff::new(
+            millis(backoff.min),
+            millis(backoff.max),
+            backoff.stable_after.into(),
+        ),
+        attempts: 0,
+        epoch: Instant::now(),
+        settings,
+    };
+    let guard = CloseOnDrop(Arc::clone(&shared));
+    tokio::spawn(
+        async move {
+            let reason = driver.run().await;
+            info!(%reason, "closed");
+            guard.0.close(reason);
+        }
+        .instrument(span),
+    );
+    shared
+}
+
+/// The runtime may drop the task at any await: nobody is to wait for it then.
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close(CloseReason::Runtime);
+    }
+}
+
+/// The receive buffer at its largest: a packet with the longest topic always fits.
+const RECEIVE_BUFFER: u32 = 66 * 1_024;
+
+fn config(settings: &Settings) -> Config {
+    let tuning = &settings.tuning;
+    let mut config = Config::new();
+    config.start = match settings.session.start {
+        SessionStart::Resume => session::Start::Resume,
+        SessionStart::CleanSlate => session::Start::CleanSlate,
+        SessionStart::Transient => session::Start::Transient,
+    };
+    config.keep_alive = settings.keep_alive;
+    config.connect_timeout = tuning.connect_timeout.into();
+    config.write_timeout = tuning.write_timeout.into();
+    config.stall_timeout = tuning.stall_timeout.into();
+    config.ack_timeout = tuning.ack_timeout.map(Into::into);
+    config.max_attempts = tuning
+        .max_attempts
+        .and_then(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX).try_into().ok());
+    config.window = tuning.in_flight;
+    config.receive_buffer = RECEIVE_BUFFER;
+    config.max_incoming = u32::try_from(tuning.packet_limit).unwrap_or(u32::MAX);
+    config.oversized = match tuning.oversized {
+        options::Oversized::Acknowledge => session::Oversized::Acknowledge,
+        options::Oversized::Close => session::Oversized::Close,
+    };
+    config
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    settings: Settings,
+    backoff: Backoff,
+    /// Attempts to connect so far: chooses the address.
+    attempts: usize,
+    epoch: Instant,
+}
+
+impl Driver {
+    async fn run(mut self) -> CloseReason {
+        let mut connected_once = false;
+        loop {
+            let address = self.settings.address(self.attempts).clone();
+            self.attempts += 1;
+            let Some(opened) = self.until_stopped(self.connect(&address)).await else {
+                return self.stopped();
+            };
+            let ended = match opened.and_then(|seed| Connection::new(&mut self, seed)) {
+                Ok(connection) => connection.await,
+                Err(error) => Ended {
+                    outcome: Outcome::Failed(error),
+                    next: Next::AfterBackoff,
+                },
+            };
+            if ended.next == Next::Never {
+                return self.stopped();
+            }
+            match ended.outcome {
+                Outcome::Failed(error) => {
+                    let error = Arc::new(error);
+                    let more_addresses = self.attempts % self.settings.addresses.len() != 0;
+                    let give_up = error.is_terminal()
+                        || !connected_once
+                            && !more_addresses
+                            && self.settings.tuning.first_connect == FirstConnect::ReturnError;
+                    let retry_in = if give_up {
+                        None
+                    } else if more_addresses {
+                        Some(Duration::ZERO)
+                    } else {
+                        Some(self.next_delay())
+                    };
+                    self.shared.lock().stats.failed_attempts += 1;
+                    warn!(%error, ?retry_in, "cannot connect");
+                    self.shared.emit(Event::ConnectFailed {
+                        error: Arc::clone(&error),
+                        retry_in,
+                    });
+                    let Some(delay) = retry_in else {
+                        return CloseReason::Connect(error);
+                    };
+                    if self.pause(delay).await.is_none() {
+                        return self.stopped();
+                    }
+                }
+                Outcome::Wiped => {}
+                Outcome::Disconnected(reason) => {
+                    connected_once = true;
+                    let terminal = match &reason {
+                        DisconnectReason::Session(error) if error.is_terminal() => Some(*error),
+                        _ => None,
+                    };
+                    let retry_in = match (terminal, ended.next) {
+                        (Some(_), _) => None,
+                        (None, Next::Now) => Some(Duration::ZERO),
+                        (None, _) => Some(self.next_delay()),
+                    };
+                    info!(%reason, ?retry_in, "disconnected");
+                    self.shared
+                        .connection
+                        .send_replace(ConnectionState::Connecting);
+                    self.shared.emit(Event::Disconnected { reason, retry_in });
+                    if let Some(error) = terminal {
+                        return CloseReason::Session(error);
+                    }
+                    // the addresses are tried from the first one on
+                    self.attempts = 0;
+                    if self.pause(retry_in.unwrap_or_default()).await.is_none() {
+                        return self.stopped();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens the transport and puts CONNECT into the outgoing buffer.
+    async fn connect(&self, address: &Address) -> Result<ConnectionSeed, ConnectError> {
+        let deadline = Instant::now() + self.settings.tuning.connect_timeout;
+        let fail = |failure| ConnectError::new(&self.settings, address, failure);
+        let obtaining = timeout_at(deadline, self.settings.credentials.obtain());
+        let credentials = match obtaining.await {
+            Ok(credentials) => {
+                credentials.map_err(|error| fail(ConnectFailure::Credentials(error)))?
+            }
+            Err(_) => {
+                return Err(fail(ConnectFailure::TimedOut {
+                    during: ConnectPhase::Credentials,
+                }));
+            }
+        };
+        debug!(%address, "connecting");
+        let transport = transport::open(&self.settings, address, deadline).await?;
+        Ok(ConnectionSeed {
+            transport,
+            credentials,
+            deadline,
+            address: address.clone(),
+        })
+    }
+
+    fn next_delay(&mut self) -> Duration {
+        let now = session_now(self.epoch);
+        self.backoff.next_delay(now, fastrand::u32(..)).into()
+    }
+
+    async fn pause(&self, delay: Duration) -> Option<()> {
+        if delay.is_zero() {
+            return Some(());
+        }
+        self.until_stopped(sleep_until(Instant::now() + delay))
+            .await
+    }
+
+    /// Waits for the future, or `None`: the client is to end. What waits in the outbox may still get its chance.
+    async fn until_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut deadline = None;
+        std::future::poll_fn(|cx| {
+            {
+                let mut state = self.shared.lock();
+                if let Some(until) = state.stop_at() {
+                    if state.outbox_messages == 0 || until <= Instant::now() {
+                        return Poll::Ready(None);
+                    }
+                    let deadline = deadline.get_or_insert_with(|| Box::pin(sleep_until(until)));
+                    if deadline.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                }
+                state.driver = Some(cx.waker().clone());
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
+    fn stopped(&self) -> CloseReason {
+        match &self.shared.lock().lifecycle {
+            Lifecycle::Draining { reason, .. } => reason.clone(),
+            Lifecycle::Running | Lifecycle::Closed(_) => CloseReason::Runtime,
+        }
+    }
+}
+
+impl State {
+    /// Until when what waits may leave, if the client is to end.
+    fn stop_at(&self) -> Option<Instant> {
+        match self.lifecycle {
+            Lifecycle::Draining { until, .. } => Some(until),
+            Lifecycle::Running | Lifecycle::Closed(_) => None,
+        }
+    }
+}
+
+fn session_now(epoch: Instant) -> session::Instant {
+    let elapsed = Instant::now().saturating_duration_since(epoch);
+    session::Instant::from_micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

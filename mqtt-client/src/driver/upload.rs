@@ -1,0 +1,108 @@
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use mqtt_codec::wire::PacketId;
+use tokio::io::ReadBuf;
+
+use crate::{
+    error::PublishError,
+    source::{Opening, Reader, SharedSource},
+};
+
+/// A payload that is read from its source while it is sent.
+pub(super) struct Upload {
+    pub(super) id: PacketId,
+    len: u32,
+    got: u32,
+    stage: Stage,
+    chunk: Vec<u8>,
+    filled: usize,
+}
+
+enum Stage {
+    Opening(Opening),
+    Reading(Reader),
+    /// Everything was read; the source must be at its end before the last bytes go out.
+    Probing(Reader),
+    Done,
+}
+
+/// Bytes read at a time.
+const CHUNK: usize = 16 * 1_024;
+
+impl Upload {
+    pub(super) fn new(id: PacketId, source: &SharedSource) -> Self {
+        Self {
+            id,
+            len: source.len(),
+            got: 0,
+            stage: Stage::Opening(source.open()),
+            chunk: vec![0; CHUNK.min(source.len() as usize)],
+            filled: 0,
+        }
+    }
+
+    /// The next bytes of the payload, to be asked for again after [`consume`](Self::consume).
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        loop {
+            match &mut self.stage {
+                Stage::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(reader) => self.stage = Stage::Reading(reader),
+                    Err(error) => return Poll::Ready(Err(failed(error))),
+                },
+                Stage::Reading(reader) => {
+                    if self.filled > 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    let left = (self.len - self.got) as usize;
+                    let room = self.chunk.len().min(left);
+                    let mut buffer = ReadBuf::new(&mut self.chunk[..room]);
+                    if let Err(error) = ready!(reader.as_mut().poll_read(cx, &mut buffer)) {
+                        return Poll::Ready(Err(failed(error)));
+                    }
+                    self.filled = buffer.filled().len();
+                    if self.filled == 0 {
+                        let (announced, got) = (u64::from(self.len), u64::from(self.got));
+                        return Poll::Ready(Err(PublishError::SourceTooShort { announced, got }));
+                    }
+                    self.got += self.filled as u32;
+                    if self.got == self.len {
+                        if let Stage::Reading(reader) =
+                            std::mem::replace(&mut self.stage, Stage::Done)
+                        {
+                            self.stage = Stage::Probing(reader);
+                        }
+                    }
+                }
+                Stage::Probing(reader) => {
+                    let mut byte = [0];
+                    let mut buffer = ReadBuf::new(&mut byte);
+                    if let Err(error) = ready!(reader.as_mut().poll_read(cx, &mut buffer)) {
+                        return Poll::Ready(Err(failed(error)));
+                    }
+                    if !buffer.filled().is_empty() {
+                        let announced = u64::from(self.len);
+                        return Poll::Ready(Err(PublishError::SourceTooLong { announced }));
+                    }
+                    self.stage = Stage::Done;
+                }
+                Stage::Done => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.chunk[..self.filled]
+    }
+
+    pub(super) fn consume(&mut self) {
+        self.filled = 0;
+    }
+}
+
+fn failed(error: io::Error) -> PublishError {
+    PublishError::Source(Arc::new(error))
+}

@@ -1,0 +1,206 @@
+//! What can go wrong, by who is at fault.
+mod connect;
+
+use std::{io, sync::Arc};
+
+use mqtt_codec::session;
+use mqtt_codec::wire::TopicError;
+
+pub use self::connect::{ConnectError, ConnectFailure, ConnectPhase};
+use crate::options::{Filter, OptionsError};
+
+/// The client has ended: nothing is sent or received any more.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the client is closed: {reason}")]
+pub struct ClosedError {
+    reason: CloseReason,
+}
+
+/// Why a client has ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// [`disconnect`](crate::Client::disconnect) was called.
+    #[error("disconnected on request")]
+    Disconnected,
+    /// The last handle was dropped.
+    #[error("every handle was dropped")]
+    Dropped,
+    /// Connecting failed in a way that trying again cannot mend, or the first attempt failed and
+    /// [`FirstConnect::ReturnError`](crate::FirstConnect::ReturnError) was set.
+    #[error("{0}")]
+    Connect(Arc<ConnectError>),
+    /// The connection ended in a way that connecting again cannot mend.
+    #[error("{0}")]
+    Session(session::Error),
+    /// The runtime ended the client's task.
+    #[error("the runtime was shut down")]
+    Runtime,
+}
+
+impl ClosedError {
+    pub(crate) const fn new(reason: CloseReason) -> Self {
+        Self { reason }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> &CloseReason {
+        &self.reason
+    }
+}
+
+/// The client was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The options contradict each other or exceed a limit. The caller's mistake.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// The first attempt to connect failed, and either trying again cannot help or
+    /// [`FirstConnect::ReturnError`](crate::FirstConnect::ReturnError) was set.
+    #[error(transparent)]
+    Connect(Arc<ConnectError>),
+    /// The client was closed before it was connected.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+}
+
+/// A message was not published.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The client has ended. At QoS 1 the broker may have got the message all the same.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+    /// The topic cannot be published to. The caller's mistake; nothing was sent.
+    #[error("wrong topic: {0}")]
+    Topic(#[from] TopicError),
+    /// QoS 2 is not supported. The caller's mistake; nothing was sent.
+    #[error("QoS 2 is not supported")]
+    QoS2,
+    /// Topic and payload are longer than MQTT 3.1.1 can express, 268,435,455 bytes in all. The caller's mistake;
+    /// nothing was sent.
+    #[error("a message of {len} bytes is longer than MQTT 3.1.1 can express")]
+    TooLong {
+        /// Topic and payload, bytes.
+        len: u64,
+    },
+    /// The message alone is larger than the outbox may be. Raise [`ConnectOptions::outbox`](crate::ConnectOptions::outbox) or use
+    /// [`publish_stream`](crate::Client::publish_stream).
+    #[error("a message of {len} bytes does not fit an outbox of {limit} bytes")]
+    OutboxTooSmall {
+        /// Topic and payload, bytes.
+        len: usize,
+        /// The outbox, bytes.
+        limit: usize,
+    },
+    /// That many connections ended while the message was the oldest unacknowledged one: the broker seems not to take it.
+    #[error("undeliverable: {attempts} connections ended while it was being delivered")]
+    Undeliverable {
+        /// The limit that was reached, [`ConnectOptions::max_attempts`](crate::ConnectOptions::max_attempts).
+        attempts: u8,
+    },
+    /// The payload's source failed.
+    #[error("the source of the payload failed: {0}")]
+    Source(Arc<io::Error>),
+    /// The payload's source ended before its announced length.
+    #[error("the source of the payload ended after {got} of {announced} bytes")]
+    SourceTooShort {
+        /// Bytes announced.
+        announced: u64,
+        /// Bytes read.
+        got: u64,
+    },
+    /// The payload's source has more bytes than it announced.
+    #[error("the source of the payload has more than the {announced} bytes it announced")]
+    SourceTooLong {
+        /// Bytes announced.
+        announced: u64,
+    },
+}
+
+/// A publish that never waits did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryPublishError {
+    /// The outbox is full, or, at QoS 0, there is no connection. Nothing was sent.
+    #[error("the outbox is full")]
+    Full,
+    /// Anything else; waiting would not help.
+    #[error(transparent)]
+    Failed(#[from] PublishError),
+}
+
+/// A subscription was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The client has ended.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+    /// A filter is none. The caller's mistake; nothing was sent.
+    #[error("wrong filter: {0}")]
+    Filter(#[from] mqtt_codec::wire::FilterError),
+    /// QoS 2 is not supported. The caller's mistake; nothing was sent.
+    #[error("QoS 2 is not supported")]
+    QoS2,
+    /// The same filter stands twice in one call. The caller's mistake; nothing was sent.
+    #[error("the filter `{filter}` stands there twice")]
+    Duplicate {
+        /// Which.
+        filter: Filter,
+    },
+    /// The broker refused filters (SUBACK 0x80).
+    #[error("the broker refused {}", display_filters(.refused))]
+    Refused {
+        /// Those it refused.
+        refused: Vec<Filter>,
+        /// The stream of the others, if it granted any.
+        granted: Option<Box<crate::Subscription>>,
+    },
+}
+
+/// A stream cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeStreamError {
+    /// There is no subscription to this filter: declare it in the options, or subscribe.
+    #[error("there is no subscription to `{filter}`")]
+    Unknown {
+        /// The filter.
+        filter: String,
+    },
+    /// The stream was taken already.
+    #[error("the stream of `{filter}` was taken already")]
+    Taken {
+        /// The filter.
+        filter: String,
+    },
+    /// The default stream was taken already.
+    #[error("the default stream was taken already")]
+    DefaultTaken,
+}
+
+/// A stream of messages has ended early.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The broker lost the session and refused to renew this subscription (SUBACK 0x80).
+    #[error("the broker refused to renew the subscription to `{filter}`")]
+    Refused {
+        /// The filter.
+        filter: Filter,
+    },
+    /// The client has ended by an error.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+}
+
+fn display_filters(filters: &[Filter]) -> String {
+    filters
+        .iter()
+        .map(|filter| format!("`{filter}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

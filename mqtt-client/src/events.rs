@@ -1,0 +1,114 @@
+use std::{io, sync::Arc, time::Duration};
+
+use mqtt_codec::session;
+
+use crate::{
+    error::{CloseReason, ConnectError},
+    options::Address,
+};
+
+/// State of the connection, from [`Client::connection`](crate::Client::connection).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// Connecting, or waiting for the next attempt.
+    Connecting,
+    /// CONNACK has come.
+    Connected {
+        /// Whether the broker had the session.
+        session: SessionState,
+    },
+    /// The client has ended.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Whether the broker had a session for the client id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// It went on with it.
+    Resumed,
+    /// It began a new one: subscriptions are renewed, unacknowledged messages sent as new.
+    New,
+}
+
+/// Something that an operator may want to know, from [`Client::events`](crate::Client::events).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The broker accepted a connection.
+    Connected {
+        /// Which address.
+        address: Address,
+        /// Whether the broker had the session.
+        session: SessionState,
+    },
+    /// An attempt to connect failed.
+    ConnectFailed {
+        /// Where and why.
+        error: Arc<ConnectError>,
+        /// Until the next attempt; `None`: there is none.
+        retry_in: Option<Duration>,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// Why.
+        reason: DisconnectReason,
+        /// Until the next attempt; `None`: there is none.
+        retry_in: Option<Duration>,
+    },
+    /// A connection ended while this message was the oldest unacknowledged one. The broker may dislike it: from 3 on it
+    /// deserves a look.
+    Suspect {
+        /// Its topic.
+        topic: String,
+        /// Connections that ended so.
+        attempts: u8,
+    },
+    /// The same, and [`ConnectOptions::max_attempts`](crate::ConnectOptions::max_attempts) is reached: its future fails.
+    Undeliverable {
+        /// Its topic.
+        topic: String,
+        /// Connections that ended so.
+        attempts: u8,
+    },
+    /// A message over the packet limit was skipped and acknowledged.
+    Oversized {
+        /// Its topic, if that fits the receive buffer.
+        topic: Option<String>,
+        /// The packet's remaining length, bytes.
+        remaining_length: u32,
+    },
+    /// Consumers have not kept up for the stall time-out while an answer was awaited: QoS 1 messages are discarded
+    /// unacknowledged until the queues are empty.
+    Stalled,
+    /// The client has ended.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The broker closed it.
+    #[error("the broker closed the connection")]
+    ClosedByBroker,
+    /// The transport failed.
+    #[error("connection lost: {0}")]
+    Io(Arc<io::Error>),
+    /// The broker broke the protocol or was silent for too long.
+    #[error("{0}")]
+    Session(session::Error),
+    /// The client ended it to start again: a stalled consumer has caught up, a payload's source failed, or the session
+    /// had to be started clean.
+    #[error("ended to connect again")]
+    Cycled,
+    /// The client was asked to, or every handle was dropped.
+    #[error("disconnected on request")]
+    Requested,
+}

@@ -1,0 +1,131 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::Shared;
+use crate::error::PublishError;
+
+/// Names one awaited acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CompletionKey(u32);
+
+/// Outcomes of publishes, each awaited by at most one future. A slab, so that none costs an
+/// allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Completions {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Free,
+    Pending(Option<Waker>),
+    /// The future is gone; the outcome interests nobody.
+    Detached,
+    Done(Result<(), PublishError>),
+}
+
+/// The future of one outcome. Dropping it detaches.
+#[derive(Debug)]
+pub(crate) struct Completion<'a> {
+    shared: &'a Shared,
+    key: Option<CompletionKey>,
+}
+
+impl<'a> Completion<'a> {
+    pub(crate) const fn new(shared: &'a Shared, key: CompletionKey) -> Self {
+        Self {
+            shared,
+            key: Some(key),
+        }
+    }
+}
+
+impl Future for Completion<'_> {
+    type Output = Result<(), PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let key = self.key.expect("polled after completion");
+        let outcome = self.shared.lock().completions.poll(key, cx);
+        if outcome.is_ready() {
+            self.key = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for Completion<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.shared.lock().completions.detach(key);
+        }
+    }
+}
+
+impl Completions {
+    pub(crate) fn insert(&mut self) -> CompletionKey {
+        if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = Slot::Pending(None);
+            return CompletionKey(index);
+        }
+        self.slots.push(Slot::Pending(None));
+        CompletionKey(self.slots.len() as u32 - 1)
+    }
+
+    /// Settles it and returns whom to wake.
+    pub(crate) fn complete(
+        &mut self,
+        key: CompletionKey,
+        outcome: Result<(), PublishError>,
+    ) -> Option<Waker> {
+        let slot = &mut self.slots[key.0 as usize];
+        match std::mem::replace(slot, Slot::Free) {
+            Slot::Pending(waker) => {
+                *slot = Slot::Done(outcome);
+                waker
+            }
+            Slot::Detached | Slot::Free | Slot::Done(_) => {
+                self.free.push(key.0);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        key: CompletionKey,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), PublishError>> {
+        let slot = &mut self.slots[key.0 as usize];
+        if let Slot::Pending(waker) = slot {
+            match waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => *waker = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        match std::mem::replace(slot, Slot::Free) {
+            Slot::Done(outcome) => {
+                self.free.push(key.0);
+                Poll::Ready(outcome)
+            }
+            Slot::Pending(_) | Slot::Detached | Slot::Free => unreachable!("one future per key"),
+        }
+    }
+
+    /// The future was dropped.
+    pub(crate) fn detach(&mut self, key: CompletionKey) {
+        let slot = &mut self.slots[key.0 as usize];
+        match slot {
+            Slot::Pending(_) => *slot = Slot::Detached,
+            Slot::Done(_) => {
+                *slot = Slot::Free;
+                self.free.push(key.0);
+            }
+            Slot::Detached | Slot::Free => {}
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What the handles and the driver share, under one short lock.
+mod completion;
+mod item;
+mod output;
+mod pool;
+mod queue;
+mod router;
+mod waiters;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    task::Waker,
+};
+
+use mqtt_codec::session::{AckToken, Session};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
+
+pub(crate) use self::{
+    completion::{Completion, CompletionKey, Completions},
+    item::{HeapStorage, Item, Payload, Publication, TopicText},
+    output::{Output, SHARED_FROM, SLICES},
+    pool::Pool,
+    queue::{Arrival, Body, End, Queue},
+    router::{Router, Unattached},
+    waiters::{Ticket, Waiters},
+};
+use crate::{
+    client::{Undelivered, UndeliveredMessage},
+    error::{CloseReason, ClosedError, PublishError, StreamError},
+    events::{ConnectionState, Event},
+    message::{Queued, Settlement},
+    options::{Filter, SessionStart, Tuning},
+    stats::Stats,
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) tuning: Tuning,
+    pub(crate) start: SessionStart,
+    /// Made when somebody first asks for events.
+    events: OnceLock<broadcast::Sender<Event>>,
+    pub(crate) connection: watch::Sender<ConnectionState>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) session: Session<HeapStorage>,
+    pub(crate) output: Output,
+    /// QoS 0 messages in `output`, and in what the driver is writing.
+    pub(crate) output_qos0: u64,
+    pub(crate) completions: Completions,
+    pub(crate) pool: Pool,
+    pub(crate) router: Router,
+    /// Queue of what matches no stream.
+    pub(crate) default_queue: usize,
+    pub(crate) default_stream: DefaultStream,
+    /// Queues of declared subscriptions that nobody has taken.
+    pub(crate) untaken: Vec<(Filter, usize)>,
+    pub(crate) outbox_messages: usize,
+    pub(crate) outbox_bytes: usize,
+    pub(crate) room: Waiters,
+    /// QoS 0 messages lost with the last connection.
+    pub(crate) lost_qos0: u64,
+    /// Futures of `flush`, with what they wait for.
+    pub(crate) flushes: Vec<Flush>,
+    pub(crate) accepted: u64,
+    pub(crate) staged_bytes: u64,
+    pub(crate) written_bytes: u64,
+    pub(crate) lifecycle: Lifecycle,
+    /// Set while the driver sleeps.
+    pub(crate) driver: Option<Waker>,
+    pub(crate) stats: Stats,
+    /// Queues that got messages in this batch.
+    pub(crate) wakes: Vec<Waker>,
+    /// What [`Client::disconnect`](crate::Client::disconnect) reports.
+    pub(crate) undelivered: Undelivered,
+}
+
+#[derive(Debug)]
+pub(crate) struct Flush {
+    /// Messages of the outbox to be handed out, counted from the start; `None` once they are.
+    pub(crate) accepted: Option<u64>,
+    /// Bytes to be written, counted from the start.
+    pub(crate) bytes: u64,
+    pub(crate) completion: CompletionKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DefaultStream {
+    Free,
+    Taken,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Lifecycle {
+    Running,
+    /// No more is accepted; what waits may leave until then.
+    Draining {
+        until: Instant,
+        reason: CloseReason,
+    },
+    Closed(ClosedError),
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // the state is consistent between the statements that change it: a panic elsewhere does not spoil it
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn new(
+        session: Session<HeapStorage>,
+        tuning: Tuning,
+        start: SessionStart,
+    ) -> Arc<Self> {
+        let mut router = Router::default();
+        let default_queue = router.add_queue(Queue::new(tuning.queue));
+        Arc::new(Self {
+            state: Mutex::new(State {
+                session,
+                output: Output::default(),
+                output_qos0: 0,
+                completions: Completions::default(),
+                pool: Pool::default(),
+                router,
+                default_queue,
+                default_stream: DefaultStream::Free,
+                untaken: Vec::new(),
+                outbox_messages: 0,
+                outbox_bytes: 0,
+                room: Waiters::default(),
+                lost_qos0: 0,
+                flushes: Vec::new(),
+                accepted: 0,
+                staged_bytes: 0,
+                written_bytes: 0,
+                lifecycle: Lifecycle::Running,
+                driver: None,
+                stats: Stats::default(),
+                wakes: Vec::new(),
+                undelivered: Undelivered::default(),
+            }),
+            tuning,
+            start,
+            events: OnceLock::new(),
+            connection: watch::Sender::new(ConnectionState::Connecting),
+        })
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.events
+            .get_or_init(|| broadcast::Sender::new(EVENTS))
+            .subscribe()
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        if let Some(events) = self.events.get() {
+            // nobody listens at the moment: fine
+            events.send(event).ok();
+        }
+    }
+
+    /// What becomes of a subscription whose last stream is dropped.
+    pub(crate) fn unattached(&self) -> Unattached {
+        match self.start {
+            SessionStart::Transient => Unattached::Unsubscribe,
+            SessionStart::Resume | SessionStart::CleanSlate => Unattached::Keep,
+        }
+    }
+
+    pub(crate) fn settle_message(&self, token: AckToken, settlement: Settlement) {
+        let mut state = self.lock();
+        state.settle(token, settlement);
+        let driver = state.driver.take();
+        drop(state);
+        wake(driver);
+    }
+
+    /// Ends the client: everything that waits fails with the reason.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        if matches!(state.lifecycle, Lifecycle::Closed(_)) {
+            return;
+        }
+        let closed = ClosedError::new(reason.clone());
+        state.lifecycle = Lifecycle::Closed(closed.clone());
+        state.undelivered.qos0 = state.lost_qos0;
+        while let Some((_, item)) = state.session.take_oldest() {
+            state
+                .undelivered
+                .messages
+                .extend(UndeliveredMessage::new(&item));
+            if let Item::Publish(publication) = item {
+                state.settle_publication(publication, Err(PublishError::Closed(closed.clone())));
+            }
+        }
+        let failed = matches!(
+            reason,
+            CloseReason::Connect(_) | CloseReason::Session(_) | CloseReason::Runtime
+        );
+        for queue in state.router.queues() {
+            let end = if failed {
+                End::Error(StreamError::Closed(closed.clone()))
+            } else {
+                End::Plain
+            };
+            queue.end.get_or_insert(end);
+            queue.wake();
+        }
+        let completions = state.router.abandon_unsubscribers();
+        let flushes: Vec<_> = state
+            .flushes
+            .drain(..)
+            .map(|flush| flush.completion)
+            .collect();
+        for key in completions.into_iter().chain(flushes) {
+            wake(
+                state
+                    .completions
+                    .complete(key, Err(PublishError::Closed(closed.clone()))),
+            );
+        }
+        state.room.wake_all();
+        drop(state);
+        self.emit(Event::Closed {
+            reason: reason.clone(),
+        });
+        self.connection
+            .send_replace(ConnectionState::Closed { reason });
+    }
+}
+
+impl State {
+    /// The error of a call on a client that takes nothing more.
+    pub(crate) fn closed(&self) -> Option<ClosedError> {
+        match &self.lifecycle {
+            Lifecycle::Running => None,
+            Lifecycle::Draining { reason, .. } => Some(ClosedError::new(reason.clone())),
+            Lifecycle::Closed(error) => Some(error.clone()),
+        }
+    }
+
+    pub(crate) fn settle(&mut self, token: AckToken, settlement: Settlement) {
+        match settlement {
+            Settlement::Acknowledged => {
+                self.session.acknowledge(token);
+            }
+            Settlement::GivenUp => {
+                if self.session.give_up(token) {
+                    self.stats.given_up += 1;
+                }
+            }
+        }
+    }
+
+    /// A publish is over: its future learns the outcome, its room is free.
+    pub(crate) fn settle_publication(
+        &mut self,
+        publication: Publication,
+        outcome: Result<(), PublishError>,
+    ) {
+        self.outbox_messages -= 1;
+        self.outbox_bytes -= publication.held_bytes();
+        if let Some(waker) = self.completions.complete(publication.completion, outcome) {
+            self.wakes.push(waker);
+        }
+        self.pool.recycle(publication);
+        self.room.wake_next();
+    }
+
+    /// Takes back what a stream leaves behind: in a session that persists, QoS 1 messages wait for the next stream.
+    pub(crate) fn release_stream(
+        &mut self,
+        key: usize,
+        batch: &mut VecDeque<Queued>,
+        unattached: Unattached,
+    ) {
+        let Some(mut queue) = self.router.remove_queue(key, unattached) else {
+            return;
+        };
+        let rest = queue.extract(|_| true);
+        let blocks = queue.blocks;
+        for queued in batch.drain(..).chain(rest) {
+            let Some(receipt) = &queued.receipt else {
+                continue;
+            };
+            if unattached == Unattached::Keep {
+                self.router.queue(self.default_queue).push_queued(queued);
+            } else if let Some(settlement) = receipt.settle(Settlement::GivenUp) {
+                self.settle(receipt.token, settlement);
+            }
+        }
+        if blocks || self.router.queue(self.default_queue).len() > 0 {
+            self.router.queue(self.default_queue).wake();
+        }
+    }
+
+    /// Moves what was held for want of a stream to the queue of a new one.
+    pub(crate) fn move_held(&mut self, key: usize, matches: impl Fn(&str) -> bool) {
+        if self.default_stream == DefaultStream::Taken {
+            return;
+        }
+        let held = self.router.queue(self.default_queue).extract(|queued| {
+            let topic = &queued.content.bytes[..usize::from(queued.content.topic_len)];
+            std::str::from_utf8(topic).is_ok_and(&matches)
+        });
+        for queued in held {
+            self.router.queue(key).push_queued(queued);
+        }
+    }
+
+    pub(crate) fn snapshot(&mut self) -> Stats {
+        let mut stats = self.stats;
+        stats.outbox_messages = self.outbox_messages as u64;
+        stats.outbox_bytes = (self.outbox_bytes + self.output.len()) as u64;
+        stats.queued_messages = self.router.queues().map(|queue| queue.len() as u64).sum();
+        stats
+    }
+}
+
+/// Events kept for a subscriber that does not read them.
+const EVENTS: usize = 256;
+
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

@@ -1,0 +1,474 @@
+use std::{borrow::Borrow, collections::HashMap};
+
+use mqtt_codec::wire::{QoS, SubAckCode, TopicName};
+
+use super::{
+    completion::CompletionKey,
+    item::{Item, Request},
+    queue::{End, Queue},
+};
+use crate::{error::StreamError, options::Filter};
+
+/// Subscriptions, and which queue gets what.
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    subscriptions: Vec<Option<Subscription>>,
+    by_filter: HashMap<Filter, usize>,
+    /// Subscriptions whose filter has a wildcard or a share, so that looking it up is not enough.
+    patterns: Vec<usize>,
+    queues: Vec<Option<Queue>>,
+    /// Subscriptions to be asked for or given up, by count.
+    wanted: usize,
+    leaving: usize,
+    cache: Cache,
+}
+
+/// Where the last topic went: publishers tend to repeat themselves.
+#[derive(Debug, Default)]
+struct Cache {
+    topic: Vec<u8>,
+    queues: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) filter: Filter,
+    qos: QoS,
+    phase: Phase,
+    /// It was asked for again while an answer was awaited.
+    again: bool,
+    attachments: Vec<Attachment>,
+    unsubscribers: Vec<CompletionKey>,
+}
+
+/// ```text
+/// Wanted ─SUBSCRIBE─► Requested ─SUBACK─► Active ─► Leaving ─UNSUBSCRIBE─► LeaveRequested ─UNSUBACK─► gone
+///   ▲                                        │
+///   └──────────── session lost ──────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Wanted,
+    Requested,
+    Active(QoS),
+    /// The broker said no; kept until the streams have read that.
+    Refused,
+    Leaving,
+    LeaveRequested,
+}
+
+#[derive(Debug)]
+struct Attachment {
+    queue: usize,
+    /// The broker's answer to this stream's request.
+    outcome: Option<Granted>,
+}
+
+/// The broker's answer to one filter.
+pub(crate) type Granted = Result<QoS, Refused>;
+
+/// SUBACK 0x80.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+/// What becomes of a subscription without stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unattached {
+    Keep,
+    Unsubscribe,
+}
+
+/// Some brokers refuse more in one SUBSCRIBE.
+const FILTERS_PER_PACKET: usize = 8;
+
+impl Borrow<str> for Filter {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Router {
+    pub(crate) fn add_queue(&mut self, queue: Queue) -> usize {
+        if let Some(key) = self.queues.iter().position(Option::is_none) {
+            self.queues[key] = Some(queue);
+            return key;
+        }
+        self.queues.push(Some(queue));
+        self.queues.len() - 1
+    }
+
+    pub(crate) fn queue(&mut self, key: usize) -> &mut Queue {
+        self.queues[key]
+            .as_mut()
+            .expect("a queue lives as long as its stream")
+    }
+
+    pub(crate) fn queues(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.queues.iter_mut().flatten()
+    }
+
+    /// The queues whose filters match, none twice.
+    pub(crate) fn matching(&mut self, topic: TopicName<'_>) -> usize {
+        if self.cache.topic == topic.as_bytes() {
+            return self.cache.queues.len();
+        }
+        let mut found = std::mem::take(&mut self.cache.queues);
+        found.clear();
+        let exact = self.by_filter.get(topic.as_str()).copied();
+        let patterns = self.patterns.iter().copied().filter(|&index| {
+            self.subscriptions[index]
+                .as_ref()
+                .is_some_and(|sub| sub.filter.filter().matches(topic))
+        });
+        for index in exact.into_iter().chain(patterns) {
+            for attachment in self.subscriptions[index]
+                .iter()
+                .flat_map(|sub| &sub.attachments)
+            {
+                if !found.contains(&attachment.queue) {
+                    found.push(attachment.queue);
+                }
+            }
+        }
+        self.cache.topic.clear();
+        self.cache.topic.extend_from_slice(topic.as_bytes());
+        self.cache.queues = found;
+        self.cache.queues.len()
+    }
+
+    /// The `index`-th queue of the last [`matching`](Self::matching).
+    pub(crate) fn matched(&self, index: usize) -> usize {
+        self.cache.queues[index]
+    }
+
+    /// Connects a queue with a filter and has SUBSCRIBE sent, even if the broker has it: a new
+    /// stream expects retained messages.
+    pub(crate) fn subscribe(&mut self, filter: &Filter, qos: QoS, queue: usize) {
+        let index = self.entry(filter, qos);
+        let Some(sub) = self.subscriptions[index].as_mut() else {
+            return;
+        };
+        sub.qos = sub.qos.max(qos);
+        sub.attachments.push(Attachment {
+            queue,
+            outcome: None,
+        });
+        self.want(index);
+    }
+
+    /// Connects a queue with a filter that has no stream; `None` if the filter is unknown or has
+    /// one.
+    pub(crate) fn attach(&mut self, filter: &str, queue: usize) -> Option<()> {
+        let index = *self.by_filter.get(filter)?;
+        let sub = self.subscriptions[index].as_mut()?;
+        if !sub.attachments.is_empty() {
+            return None;
+        }
+        let outcome = match sub.phase {
+            Phase::Active(qos) => Some(Ok(qos)),
+            _ => None,
+        };
+        sub.attachments.push(Attachment { queue, outcome });
+        self.cache = Cache::default();
+        Some(())
+    }
+
+    pub(crate) fn knows(&self, filter: &str) -> bool {
+        self.by_filter.contains_key(filter)
+    }
+
+    /// Removes a stream's queue and returns it.
+    pub(crate) fn remove_queue(&mut self, key: usize, unattached: Unattached) -> Option<Queue> {
+        for index in 0..self.subscriptions.len() {
+            let Some(sub) = self.subscriptions[index].as_mut() else {
+                continue;
+            };
+            let before = sub.attachments.len();
+            sub.attachments.retain(|attachment| attachment.queue != key);
+            if before == 0 || !sub.attachments.is_empty() {
+                continue;
+            }
+            if sub.phase == Phase::Refused {
+                self.remove(index, End::Plain);
+            } else if unattached == Unattached::Unsubscribe {
+                self.leave(index);
+            }
+        }
+        self.cache = Cache::default();
+        self.queues.get_mut(key)?.take()
+    }
+
+    /// Has UNSUBSCRIBE sent, for a filter known or not.
+    pub(crate) fn unsubscribe(&mut self, filter: &Filter, completion: CompletionKey) {
+        let index = self.entry(filter, QoS::AtMostOnce);
+        if let Some(sub) = self.subscriptions[index].as_mut() {
+            sub.unsubscribers.push(completion);
+        }
+        self.leave(index);
+    }
+
+    /// The answers to a stream's filters, `None` while one is awaited.
+    pub(crate) fn granted(&self, queue: usize, filters: &[Filter]) -> Option<Vec<Granted>> {
+        filters
+            .iter()
+            .map(|filter| {
+                let Some(&index) = self.by_filter.get(filter) else {
+                    return Some(Err(Refused));
+                };
+                let attachments = self.subscriptions[index]
+                    .iter()
+                    .flat_map(|sub| &sub.attachments);
+                match attachments
+                    .into_iter()
+                    .find(|attachment| attachment.queue == queue)
+                {
+                    Some(attachment) => attachment.outcome,
+                    None => Some(Err(Refused)),
+                }
+            })
+            .collect()
+    }
+
+    /// The broker has forgotten the session.
+    pub(crate) fn handle_session_absent(&mut self) {
+        for index in 0..self.subscriptions.len() {
+            if let Some(Subscription {
+                phase: Phase::Active(_),
+                ..
+            }) = self.subscriptions[index]
+            {
+                self.set_phase(index, Phase::Wanted);
+            }
+        }
+    }
+
+    /// The next SUBSCRIBE that is wanted.
+    pub(crate) fn next_subscribe(&mut self) -> Option<Item> {
+        if self.wanted == 0 {
+            return None;
+        }
+        Some(Item::Subscribe(
+            self.collect(Phase::Wanted, Phase::Requested),
+        ))
+    }
+
+    /// The next UNSUBSCRIBE that is wanted.
+    pub(crate) fn next_unsubscribe(&mut self) -> Option<Item> {
+        if self.leaving == 0 {
+            return None;
+        }
+        Some(Item::Unsubscribe(
+            self.collect(Phase::Leaving, Phase::LeaveRequested),
+        ))
+    }
+
+    pub(crate) fn handle_suback(
+        &mut self,
+        requests: &[Request],
+        codes: impl Iterator<Item = SubAckCode>,
+        unattached: Unattached,
+    ) {
+        for (request, code) in requests.iter().zip(codes) {
+            let index = request.subscription;
+            match code {
+                SubAckCode::Granted(qos) => self.handle_granted(index, qos, unattached),
+                SubAckCode::Failure => self.handle_refused(index),
+            }
+        }
+    }
+
+    /// Returns the completions of those who wait for it.
+    pub(crate) fn handle_unsuback(&mut self, requests: &[Request]) -> Vec<CompletionKey> {
+        let mut completions = Vec::new();
+        for request in requests {
+            let index = request.subscription;
+            let Some(sub) = self.subscriptions[index].as_mut() else {
+                continue;
+            };
+            completions.append(&mut sub.unsubscribers);
+            if sub.again {
+                sub.again = false;
+                sub.attachments
+                    .retain(|attachment| attachment.outcome.is_none());
+                self.set_phase(index, Phase::Wanted);
+                self.cache = Cache::default();
+            } else {
+                self.remove(index, End::Plain);
+            }
+        }
+        completions
+    }
+
+    /// The client ends: nobody gets an answer any more.
+    pub(crate) fn abandon_unsubscribers(&mut self) -> Vec<CompletionKey> {
+        self.subscriptions
+            .iter_mut()
+            .flatten()
+            .flat_map(|sub| sub.unsubscribers.drain(..))
+            .collect()
+    }
+
+    fn handle_granted(&mut self, index: usize, qos: QoS, unattached: Unattached) {
+        let Some(sub) = self.subscriptions[index].as_mut() else {
+            return;
+        };
+        for attachment in &mut sub.attachments {
+            // asked for while SUBSCRIBE was under way: the next one is theirs
+            if sub.again && attachment.outcome.is_none() {
+                continue;
+            }
+            attachment.outcome = Some(Ok(qos));
+            if let Some(queue) = self.queues[attachment.queue].as_mut() {
+                queue.wake();
+            }
+        }
+        let again = std::mem::take(&mut sub.again);
+        let (orphaned, left) = (sub.attachments.is_empty(), !sub.unsubscribers.is_empty());
+        self.set_phase(
+            index,
+            if again {
+                Phase::Wanted
+            } else {
+                Phase::Active(qos)
+            },
+        );
+        if left || (orphaned && unattached == Unattached::Unsubscribe) {
+            self.leave(index);
+        }
+    }
+
+    fn handle_refused(&mut self, index: usize) {
+        let Some(sub) = self.subscriptions[index].as_mut() else {
+            return;
+        };
+        let error = StreamError::Refused {
+            filter: sub.filter.clone(),
+        };
+        for attachment in &mut sub.attachments {
+            let Some(queue) = self.queues[attachment.queue].as_mut() else {
+                continue;
+            };
+            if attachment.outcome.is_some() {
+                queue.end = Some(End::Error(error.clone()));
+            }
+            attachment.outcome = Some(Err(Refused));
+            queue.wake();
+        }
+        let orphaned = sub.attachments.is_empty();
+        let again = std::mem::take(&mut sub.again);
+        self.set_phase(index, if again { Phase::Wanted } else { Phase::Refused });
+        if orphaned && !again {
+            self.remove(index, End::Plain);
+        }
+    }
+
+    /// The place of a filter's subscription, made if need be.
+    fn entry(&mut self, filter: &Filter, qos: QoS) -> usize {
+        if let Some(&index) = self.by_filter.get(filter) {
+            return index;
+        }
+        let subscription = Subscription {
+            filter: filter.clone(),
+            qos,
+            phase: Phase::Active(qos),
+            again: false,
+            attachments: Vec::new(),
+            unsubscribers: Vec::new(),
+        };
+        let index = match self.subscriptions.iter().position(Option::is_none) {
+            Some(index) => index,
+            None => {
+                self.subscriptions.push(None);
+                self.subscriptions.len() - 1
+            }
+        };
+        self.subscriptions[index] = Some(subscription);
+        self.by_filter.insert(filter.clone(), index);
+        if filter.as_str().contains(['+', '#']) || filter.as_str().starts_with("$share/") {
+            self.patterns.push(index);
+        }
+        self.cache = Cache::default();
+        index
+    }
+
+    fn want(&mut self, index: usize) {
+        let Some(sub) = self.subscriptions[index].as_mut() else {
+            return;
+        };
+        match sub.phase {
+            Phase::Requested | Phase::LeaveRequested => sub.again = true,
+            _ => self.set_phase(index, Phase::Wanted),
+        }
+        self.cache = Cache::default();
+    }
+
+    fn leave(&mut self, index: usize) {
+        let Some(sub) = self.subscriptions[index].as_mut() else {
+            return;
+        };
+        match sub.phase {
+            // the SUBACK comes first
+            Phase::Requested => {}
+            Phase::LeaveRequested => sub.again = false,
+            _ => self.set_phase(index, Phase::Leaving),
+        }
+    }
+
+    fn collect(&mut self, from: Phase, to: Phase) -> Vec<Request> {
+        let mut requests = Vec::new();
+        for index in 0..self.subscriptions.len() {
+            let Some(sub) = self.subscriptions[index]
+                .as_ref()
+                .filter(|sub| sub.phase == from)
+            else {
+                continue;
+            };
+            requests.push(Request {
+                subscription: index,
+                filter: sub.filter.clone(),
+                qos: sub.qos,
+            });
+            self.set_phase(index, to);
+            if requests.len() == FILTERS_PER_PACKET {
+                break;
+            }
+        }
+        requests
+    }
+
+    fn set_phase(&mut self, index: usize, phase: Phase) {
+        let Some(sub) = self.subscriptions[index].as_mut() else {
+            return;
+        };
+        let before = std::mem::replace(&mut sub.phase, phase);
+        self.wanted -= usize::from(before == Phase::Wanted);
+        self.leaving -= usize::from(before == Phase::Leaving);
+        self.wanted += usize::from(phase == Phase::Wanted);
+        self.leaving += usize::from(phase == Phase::Leaving);
+    }
+
+    fn remove(&mut self, index: usize, end: End) {
+        self.set_phase(index, Phase::Active(QoS::AtMostOnce));
+        let Some(sub) = self.subscriptions[index].take() else {
+            return;
+        };
+        self.by_filter.remove(&sub.filter);
+        self.patterns.retain(|&pattern| pattern != index);
+        self.cache = Cache::default();
+        for attachment in sub.attachments {
+            let elsewhere = |other: &Subscription| {
+                other
+                    .attachments
+                    .iter()
+                    .any(|other| other.queue == attachment.queue)
+            };
+            if self.subscriptions.iter().flatten().any(elsewhere) {
+                continue;
+            }
+            if let Some(queue) = self.queues[attachment.queue].as_mut() {
+                queue.end.get_or_insert_with(|| end.clone());
+                queue.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+/// Counters of one client, since it was started. From [`Client::stats`](crate::Client::stats).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that the broker accepted.
+    pub connections: u64,
+    /// Connections that ended, planned ones included.
+    pub disconnections: u64,
+    /// Attempts to connect that failed.
+    pub failed_attempts: u64,
+    /// QoS 0 messages accepted for sending.
+    pub sent_qos0: u64,
+    /// QoS 1 messages whose sending began, each once.
+    pub sent_qos1: u64,
+    /// QoS 1 messages sent again with DUP.
+    pub resent: u64,
+    /// QoS 1 messages that the broker acknowledged.
+    pub acknowledged: u64,
+    /// QoS 1 messages given up as undeliverable, or because their source failed.
+    pub undeliverable: u64,
+    /// QoS 0 messages dropped because the outbox was full or there was no connection
+    /// ([`Overflow::Drop`](crate::Overflow::Drop)).
+    pub dropped_by_overflow: u64,
+    /// QoS 0 messages that were accepted and lost with a connection, wholly or in part unsent.
+    pub lost_with_connection: u64,
+    /// Messages received at QoS 0 and handed to a stream's queue or dropped.
+    pub received_qos0: u64,
+    /// Messages received at QoS 1.
+    pub received_qos1: u64,
+    /// Received QoS 0 messages dropped because a queue was full.
+    pub dropped_by_full_queue: u64,
+    /// Received messages that matched no stream and were dropped: at QoS 0, or with
+    /// [`Unmatched::Discard`](crate::Unmatched::Discard).
+    pub dropped_unmatched: u64,
+    /// Received QoS 1 messages discarded unacknowledged because consumers stalled; the broker of a persistent session
+    /// sends them again.
+    pub discarded_while_stalled: u64,
+    /// Received messages over the packet limit.
+    pub oversized: u64,
+    /// Received QoS 1 messages that were dropped without acknowledgement.
+    pub given_up: u64,
+    /// Acknowledgements from the broker that nothing asked for.
+    pub unexpected: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// QoS 1 messages in the outbox now, in flight ones included.
+    pub outbox_messages: u64,
+    /// Bytes of messages in the outbox now, those of the transmit buffer included.
+    pub outbox_bytes: u64,
+    /// Messages in the queues of streams now.
+    pub queued_messages: u64,
+}

@@ -1,0 +1,380 @@
+//! Subscribing, and the streams of received messages.
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Future, IntoFuture, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use mqtt_codec::wire::QoS;
+
+use crate::{
+    Client,
+    client::Handle,
+    error::{ClosedError, PublishError, StreamError, SubscribeError, TakeStreamError},
+    message::{AckMode, Acker, Message, Queued},
+    options::{Capacity, Filter},
+    state::{Completion, DefaultStream, End, Queue, Shared, State, wake},
+};
+
+/// A subscription about to be made. From [`Client::subscribe`].
+///
+/// Awaited, it completes when the broker has granted it. Without connection it waits for one.
+///
+/// **Cancel safety.** Dropped before it has completed, the subscription is given up, unless another stream has the
+/// same filter.
+#[derive(Debug)]
+#[must_use = "a subscription is made by awaiting it"]
+pub struct Subscribe<'a> {
+    client: &'a Client,
+    filters: Vec<(String, QoS)>,
+    capacity: Capacity,
+    mode: AckMode,
+}
+
+impl<'a> Subscribe<'a> {
+    pub(crate) fn new(client: &'a Client, filter: String, qos: QoS) -> Self {
+        Self {
+            client,
+            filters: vec![(filter, qos)],
+            capacity: client.shared.tuning.queue,
+            mode: AckMode::default(),
+        }
+    }
+
+    /// Another filter for the same stream.
+    pub fn filter(mut self, filter: impl Into<String>, qos: QoS) -> Self {
+        self.filters.push((filter.into(), qos));
+        self
+    }
+
+    /// Bounds of the stream's queue, for each of QoS 0 and QoS 1. Default: [`ConnectOptions::queue`](crate::ConnectOptions::queue).
+    pub fn queue(mut self, capacity: Capacity) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Messages are acknowledged by [`Message::ack`] alone; one dropped without it is left to the broker, which sends
+    /// it again on the next connection.
+    pub fn manual_ack(mut self) -> Self {
+        self.mode = AckMode::Manual;
+        self
+    }
+
+    async fn subscribe(self) -> Result<Subscription, SubscribeError> {
+        let filters = self.check()?;
+        let shared = &self.client.shared;
+        let key = {
+            let mut state = shared.lock();
+            if let Some(closed) = state.closed() {
+                return Err(closed.into());
+            }
+            let key = state.router.add_queue(Queue::new(self.capacity));
+            for (filter, qos) in &filters {
+                state.router.subscribe(filter, *qos, key);
+            }
+            state.move_held(key, |topic| {
+                filters.iter().any(|(filter, _)| matches(filter, topic))
+            });
+            wake(state.driver.take());
+            key
+        };
+        let names: Vec<Filter> = filters.into_iter().map(|(filter, _)| filter).collect();
+        // from here on dropping the future drops the stream, which gives the subscription up
+        let mut subscription = Subscription::new(self.client, key, names, Vec::new(), self.mode);
+        let granted = poll_fn(|cx| subscription.poll_granted(cx)).await?;
+        let mut refused = Vec::new();
+        for (filter, granted) in subscription.filters.iter().zip(&granted) {
+            match granted {
+                Some(qos) => subscription.granted.push((filter.clone(), *qos)),
+                None => refused.push(filter.clone()),
+            }
+        }
+        if refused.is_empty() {
+            return Ok(subscription);
+        }
+        let granted = (!subscription.granted.is_empty()).then(|| Box::new(subscription));
+        Err(SubscribeError::Refused { refused, granted })
+    }
+
+    fn check(&self) -> Result<Vec<(Filter, QoS)>, SubscribeError> {
+        let mut filters: Vec<(Filter, QoS)> = Vec::with_capacity(self.filters.len());
+        for (text, qos) in &self.filters {
+            if *qos == QoS::ExactlyOnce {
+                return Err(SubscribeError::QoS2);
+            }
+            let filter = Filter::new(text.as_str())?;
+            if filters.iter().any(|(other, _)| *other == filter) {
+                return Err(SubscribeError::Duplicate { filter });
+            }
+            filters.push((filter, *qos));
+        }
+        Ok(filters)
+    }
+}
+
+impl<'a> IntoFuture for Subscribe<'a> {
+    type Output = Result<Subscription, SubscribeError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.subscribe())
+    }
+}
+
+/// The end of a subscription. From [`Client::unsubscribe`].
+#[derive(Debug)]
+#[must_use = "it is carried out by awaiting it"]
+pub struct Unsubscribe<'a> {
+    client: &'a Client,
+    filter: String,
+}
+
+impl<'a> Unsubscribe<'a> {
+    pub(crate) const fn new(client: &'a Client, filter: String) -> Self {
+        Self { client, filter }
+    }
+
+    async fn unsubscribe(self) -> Result<(), SubscribeError> {
+        let filter = Filter::new(self.filter)?;
+        let shared = &self.client.shared;
+        let key = {
+            let mut state = shared.lock();
+            if let Some(closed) = state.closed() {
+                return Err(closed.into());
+            }
+            let key = state.completions.insert();
+            state.router.unsubscribe(&filter, key);
+            wake(state.driver.take());
+            key
+        };
+        match Completion::new(shared, key).await {
+            Err(PublishError::Closed(closed)) => Err(closed.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<'a> IntoFuture for Unsubscribe<'a> {
+    type Output = Result<(), SubscribeError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.unsubscribe())
+    }
+}
+
+/// A stream of received messages, through a bounded queue.
+///
+/// It ends with `None` when its filters are unsubscribed or the client is disconnected, after an error item when the
+/// broker refuses to renew it or the client ends by an error.
+///
+/// **Slow consumers.** A full queue holds back acknowledgements at QoS 1, so that the broker stops sending when its own
+/// window is used up; messages at QoS 0 are dropped and counted. While a queue is full of QoS 1 messages and more come, the
+/// whole connection is not read, so that one slow consumer slows all streams of a client.
+///
+/// Dropping it unsubscribes in a [`Transient`](crate::SessionStart::Transient) session; in one that persists it only lets go:
+/// QoS 1 messages are held for the next stream. Use [`Client::unsubscribe`] to end the subscription.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    _handle: Arc<Handle>,
+    key: usize,
+    filters: Vec<Filter>,
+    granted: Vec<(Filter, QoS)>,
+    mode: AckMode,
+    batch: VecDeque<Queued>,
+    ended: bool,
+}
+
+impl Subscription {
+    pub(crate) fn new(
+        client: &Client,
+        key: usize,
+        filters: Vec<Filter>,
+        granted: Vec<(Filter, QoS)>,
+        mode: AckMode,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(&client.shared),
+            _handle: Arc::clone(&client.handle),
+            key,
+            filters,
+            granted,
+            mode,
+            batch: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    pub(crate) fn take(client: &Client, filter: &str) -> Result<Self, TakeStreamError> {
+        let mut state = client.shared.lock();
+        let unknown = || TakeStreamError::Unknown {
+            filter: filter.to_owned(),
+        };
+        let taken = || TakeStreamError::Taken {
+            filter: filter.to_owned(),
+        };
+        let name = Filter::new(filter).map_err(|_| unknown())?;
+        if !state.router.knows(filter) {
+            return Err(unknown());
+        }
+        let key = match state
+            .untaken
+            .iter()
+            .position(|(declared, _)| *declared == name)
+        {
+            Some(index) => state.untaken.swap_remove(index).1,
+            None => {
+                let queue = Queue::new(client.shared.tuning.queue);
+                let key = state.router.add_queue(queue);
+                if state.router.attach(filter, key).is_none() {
+                    state.router.remove_queue(key, client.shared.unattached());
+                    return Err(taken());
+                }
+                state.move_held(key, |topic| matches(&name, topic));
+                key
+            }
+        };
+        drop(state);
+        Ok(Self::new(
+            client,
+            key,
+            vec![name],
+            Vec::new(),
+            AckMode::OnDrop,
+        ))
+    }
+
+    /// The QoS that the broker granted to each filter when the stream was made by [`Client::subscribe`], in the order of
+    /// the call; empty otherwise.
+    #[must_use]
+    pub fn granted(&self) -> &[(Filter, QoS)] {
+        &self.granted
+    }
+
+    /// The filters of this stream; none for the default stream.
+    #[must_use]
+    pub fn filters(&self) -> &[Filter] {
+        &self.filters
+    }
+
+    /// Messages are acknowledged by [`Message::ack`] alone, from the next one on.
+    pub fn set_manual_ack(&mut self) {
+        self.mode = AckMode::Manual;
+    }
+
+    /// The next message, `None` at the end. The same as `StreamExt::next`.
+    ///
+    /// **Cancel safety.** Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<Message, StreamError>> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    /// A message that is here already.
+    pub fn try_next(&mut self) -> Option<Message> {
+        if self.batch.is_empty() {
+            let shared = Arc::clone(&self.shared);
+            self.take_batch(&mut shared.lock());
+        }
+        self.batch.pop_front().map(|queued| self.message(queued))
+    }
+
+    fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Message, StreamError>>> {
+        if let Some(queued) = self.batch.pop_front() {
+            return Poll::Ready(Some(Ok(self.message(queued))));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        self.take_batch(&mut state);
+        if let Some(queued) = self.batch.pop_front() {
+            drop(state);
+            return Poll::Ready(Some(Ok(self.message(queued))));
+        }
+        let queue = state.router.queue(self.key);
+        if let Some(end) = queue.end.take() {
+            self.ended = true;
+            return Poll::Ready(match end {
+                End::Plain => None,
+                End::Error(error) => Some(Err(error)),
+            });
+        }
+        match &mut queue.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => queue.waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    fn take_batch(&mut self, state: &mut State) {
+        let queue = state.router.queue(self.key);
+        queue.take_batch(&mut self.batch);
+        if queue.blocks {
+            wake(state.driver.take());
+        }
+    }
+
+    fn message(&self, queued: Queued) -> Message {
+        let acker = queued.receipt.map(|receipt| Acker {
+            shared: Arc::clone(&self.shared),
+            receipt,
+            mode: self.mode,
+        });
+        Message {
+            content: queued.content,
+            acker,
+        }
+    }
+
+    /// The broker's answers in the order of the filters, `None` for a refusal.
+    fn poll_granted(&self, cx: &Context<'_>) -> Poll<Result<Vec<Option<QoS>>, ClosedError>> {
+        let mut state = self.shared.lock();
+        if let Some(granted) = state.router.granted(self.key, &self.filters) {
+            return Poll::Ready(Ok(granted.into_iter().map(Result::ok).collect()));
+        }
+        if let Some(closed) = state.closed() {
+            return Poll::Ready(Err(closed));
+        }
+        state.router.queue(self.key).waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Message, StreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if self.key == state.default_queue {
+            // the queue stays, for the next one who takes it
+            state.default_stream = DefaultStream::Free;
+            state.router.queue(self.key).put_back(&mut self.batch);
+        } else {
+            state.release_stream(self.key, &mut self.batch, self.shared.unattached());
+        }
+        wake(state.driver.take());
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("filters", &self.filters)
+            .finish_non_exhaustive()
+    }
+}
+
+fn matches(filter: &Filter, topic: &str) -> bool {
+    mqtt_codec::wire::TopicName::new(topic).is_ok_and(|topic| filter.filter().matches(topic))
+}
