@@ -69,6 +69,7 @@ impl<S: Storage> Session<S> {
         let len = connect.encode(out).map_err(OpenError::Encode)?;
         self.connection = self.connection.wrapping_add(1);
         self.link = Link::new(Phase::Connecting, self.connection);
+        self.link.stage = self.stage;
         self.link.staged = len as u32;
         self.link.timers.handle_opened(now, &self.config);
         Ok(len)
@@ -99,16 +100,23 @@ impl<S: Storage> Session<S> {
             ConnAck::Refused(refusal) => return Err(Error::Refused(refusal)),
             ConnAck::Accepted { session } => session,
         };
-        if session == SessionPresent::Present && self.stage != Stage::Persist {
+        // what was asked for when the connection was opened: an abandoned PUBLISH may have changed what is
+        // wanted since
+        let asked = self.link.stage;
+        if session == SessionPresent::Present && asked != Stage::Persist {
             return Err(Violation::SessionAfterClean.into());
         }
         self.link.timers.handle_connected();
         self.link.phase = Phase::Connected;
-        if session == SessionPresent::Absent && self.publishes.forget(self.storage.publishes()) {
-            self.change = Some(Change::Reset);
+        if session == SessionPresent::Absent {
+            if self.publishes.forget(self.storage.publishes()) {
+                self.change = Some(Change::Reset);
+            }
+            if self.stage == Stage::Wipe {
+                self.stage = Stage::Persist;
+            }
         }
-        if self.stage == Stage::Wipe {
-            self.stage = Stage::Persist;
+        if asked == Stage::Wipe || self.stage == Stage::Wipe {
             self.cycle();
             return Ok(None);
         }
@@ -128,8 +136,10 @@ impl<S: Storage> Session<S> {
         {
             return;
         }
-        if let Some((handle, _)) = self.publishes.abandon(self.storage.publishes(), id) {
-            self.start_clean_once();
+        if let Some((handle, complete)) = self.publishes.abandon(self.storage.publishes(), id) {
+            if complete {
+                self.start_clean_once();
+            }
             self.change = Some(Change::Removed(id));
             self.event = Some(Event::Undeliverable {
                 id,

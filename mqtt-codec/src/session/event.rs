@@ -96,7 +96,7 @@ pub enum Event<H> {
         attempts: u8,
     },
     /// As [`Event::Suspect`], and [`Config::max_attempts`](super::Config::max_attempts) is reached: the message is
-    /// given up. A persistent session is started clean once.
+    /// given up. If a connection carried it whole, a persistent session is started clean once.
     Undeliverable {
         /// Its packet id.
         id: PacketId,

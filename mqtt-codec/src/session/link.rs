@@ -1,4 +1,5 @@
 use super::acks::Acks;
+use super::session::Stage;
 use super::timers::Timers;
 use super::transmit::Packet;
 
@@ -7,6 +8,8 @@ use super::transmit::Packet;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) phase: Phase,
+    /// What its CONNECT asked for.
+    pub(super) stage: Stage,
     pub(super) incoming: Incoming,
     /// Bytes of the last input that were not consumed.
     pub(super) left_over: usize,
@@ -25,6 +28,7 @@ impl Link {
     pub(super) const fn new(phase: Phase, connection: u32) -> Self {
         Self {
             phase,
+            stage: Stage::Persist,
             incoming: Incoming::Packet,
             left_over: 0,
             packet: Packet::NONE,
@@ -56,6 +60,8 @@ pub(super) enum Phase {
     Disconnecting,
     /// Nothing more is sent; the caller closes when what was handed out is written.
     Finished,
+    /// A packet was given up half sent: nothing that is written after it has a meaning.
+    Broken,
 }
 
 /// What the next input byte belongs to.

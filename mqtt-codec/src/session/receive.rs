@@ -34,7 +34,12 @@ impl<S: Storage> Session<S> {
         now: Instant,
         input: &'b [u8],
     ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
-        if matches!(self.link.phase, Phase::Closed | Phase::Finished) || input.is_empty() {
+        if input.is_empty()
+            || matches!(
+                self.link.phase,
+                Phase::Closed | Phase::Finished | Phase::Broken
+            )
+        {
             return Ok((input.len(), None));
         }
         // what was offered before is no news

@@ -8,7 +8,7 @@ pub struct Slot<H> {
     start: u32,
     /// Transmissions that may have reached a transport and count for the present session: DUP.
     touched: bool,
-    /// Handed out to its last byte at least once.
+    /// Handed out to its last byte at least once; without `touched` that was in vain, once the connection is over.
     complete: bool,
     attempts: u8,
 }
@@ -172,6 +172,7 @@ impl Ring {
             let slot = self.slot(slots, offset)?;
             let is_hole = slot.handle.is_none();
             slot.start = start;
+            slot.complete &= slot.touched;
             self.sent += 1;
             if !is_hole {
                 self.in_flight += 1;
@@ -228,13 +229,14 @@ impl Ring {
         Some(handle)
     }
 
-    /// Takes a handle wherever it stands, and tells whether the packet was ever handed out whole.
+    /// Takes a handle wherever it stands, and tells whether the peer may have the whole packet.
     pub(super) fn abandon<H>(&mut self, slots: &mut [Slot<H>], id: PacketId) -> Option<(H, bool)> {
         let offset = self.offset_of(id)?;
         let slot = self.slot(slots, offset)?;
         let handle = slot.handle.take()?;
-        let complete = slot.complete;
-        if offset < self.sent {
+        let is_sent = offset < self.sent;
+        let complete = slot.complete && (slot.touched || is_sent);
+        if is_sent {
             self.in_flight -= 1;
         }
         self.release(slots);

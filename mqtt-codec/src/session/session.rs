@@ -2,6 +2,7 @@ use crate::wire::{PacketId, RemainingLength};
 
 use super::link::{Link, Phase, Reading, Renewal};
 use super::ring::{Ids, Ring};
+use super::transmit::Packet;
 use super::{
     AckToken, Change, Config, Content, EnqueueError, EnqueueReason, Event, Outgoing, Start, Storage,
 };
@@ -140,14 +141,14 @@ impl<S: Storage> Session<S> {
     /// afterwards; if a connection carried it whole, the session is started clean once, since a session may
     /// not skip a packet id ([MQTT-4.4.0-1]). All others stay.
     pub fn abandon(&mut self, id: PacketId) -> Option<S::Handle> {
-        let half_sent = self.link.packet.is_publish() && self.publishes.last_sent_id() == Some(id);
+        let current = self.link.packet.is_publish() && self.publishes.last_sent_id() == Some(id);
         let (handle, complete) = self.publishes.abandon(self.storage.publishes(), id)?;
-        if half_sent {
-            self.link.packet = super::transmit::Packet::NONE;
-            self.link.phase = Phase::Finished;
-            self.end(Ending::Cycle);
-            // what is staged of it cannot be completed: nothing of it is worth writing
-            self.link.written = self.link.staged;
+        if current {
+            if !self.link.packet.is_untouched() {
+                self.link.phase = Phase::Broken;
+                self.end(Ending::Cycle);
+            }
+            self.link.packet = Packet::NONE;
         }
         if complete {
             self.start_clean_once();
@@ -189,15 +190,22 @@ impl<S: Storage> Session<S> {
         self.end(Ending::Stop);
         match self.link.phase {
             Phase::Connected => self.link.phase = Phase::Disconnecting,
-            Phase::Closed | Phase::Connecting => self.link.phase = Phase::Finished,
-            Phase::Disconnecting | Phase::Finished => {}
+            Phase::Closed => self.link.phase = Phase::Finished,
+            // without waiting for CONNACK (section 3.1.4): closing alone would have the will sent
+            Phase::Connecting => self.link.packet = self.finish(),
+            Phase::Disconnecting | Phase::Finished | Phase::Broken => {}
         }
     }
 
-    /// Whether the caller should close the transport now: everything that was to be sent is written.
+    /// Whether the caller should close the transport now: everything that was to be sent is written, or can
+    /// not be completed.
     #[must_use]
     pub const fn wants_close(&self) -> bool {
-        matches!(self.link.phase, Phase::Finished) && self.link.staged == self.link.written
+        match self.link.phase {
+            Phase::Finished => self.link.packet.is_none() && self.link.staged == self.link.written,
+            Phase::Broken => true,
+            Phase::Closed | Phase::Connecting | Phase::Connected | Phase::Disconnecting => false,
+        }
     }
 
     /// Whether the session wants the next SUBSCRIBE of the renewal, through [`renew`](Self::renew).
@@ -257,6 +265,11 @@ impl<S: Storage> Session<S> {
         self.controls.is_full(self.storage.controls())
     }
 
+    /// Whether the next QoS 1 message would be [`Input::Blocked`](super::Input::Blocked).
+    pub fn is_ack_full(&mut self) -> bool {
+        self.link.acks.is_full(self.storage.acks())
+    }
+
     /// QoS 1 messages that this connection has sent and the broker has not acknowledged.
     #[must_use]
     pub const fn in_flight(&self) -> u16 {
@@ -307,6 +320,12 @@ impl<S: Storage> Session<S> {
         if self.stage == Stage::Persist {
             self.stage = Stage::Wipe;
         }
+    }
+
+    /// DISCONNECT, the last packet of the connection ([MQTT-3.14.4-2]).
+    pub(super) fn finish(&mut self) -> Packet {
+        self.link.phase = Phase::Finished;
+        Packet::disconnect()
     }
 
     /// A stop is never taken back by a cycle.

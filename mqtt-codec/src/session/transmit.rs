@@ -52,8 +52,13 @@ impl Packet {
         body_len: 0,
     };
 
-    pub(super) fn is_none(&self) -> bool {
-        self.source == Source::None
+    pub(super) const fn is_none(&self) -> bool {
+        matches!(self.source, Source::None)
+    }
+
+    /// Whether no byte of it is handed out yet.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.step == 0 && self.at == 0
     }
 
     pub(super) fn is_publish(&self) -> bool {
@@ -62,6 +67,12 @@ impl Packet {
 
     pub(super) fn is_control(&self) -> bool {
         self.source == Source::Control
+    }
+
+    pub(super) fn disconnect() -> Self {
+        let mut packet = Self::new(Source::Prefix);
+        packet.put_header(PacketType::Disconnect, 0, 0);
+        packet
     }
 
     fn new(source: Source) -> Self {
@@ -326,9 +337,7 @@ impl<S: Storage> Session<S> {
             return Some(packet);
         }
         if self.link.phase == Phase::Disconnecting {
-            self.link.phase = Phase::Finished;
-            packet.put_header(PacketType::Disconnect, 0, 0);
-            return Some(packet);
+            return Some(self.finish());
         }
         let start = self.link.staged;
         if let Some(id) = self.controls.send_next(self.storage.controls(), start) {

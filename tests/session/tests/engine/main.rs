@@ -1,6 +1,8 @@
 //! The session engine against written-out bytes and against a broker model.
 
+mod abandon;
 mod keep_alive;
+mod shutdown;
 mod timeouts;
 
 use mqtt_codec::session::{Config, Duration};
