@@ -23,8 +23,8 @@ pub(crate) const LIBRARIES: &[Library] = &[
     },
 ];
 
-/// The scenario and interop suites, which need a broker; run apart from the other packages' tests.
-pub(crate) const SUITE_PACKAGE: &str = "mqboard-tests";
+/// Packages whose tests start a broker; their step runs after the others.
+pub(crate) const INTEROP_PACKAGES: &[&str] = &[];
 
 /// Runnable examples with the arguments they are checked with, and the seconds each may take.
 pub(crate) struct Example {

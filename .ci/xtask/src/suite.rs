@@ -41,11 +41,7 @@ pub(crate) const STEPS: &[Step] = &[
         "unit, integration and documentation tests",
         programs::unit,
     ),
-    step(
-        "suite",
-        "scenarios and interop with mosquitto",
-        programs::suite,
-    ),
+    step("interop", "tests against mosquitto", programs::interop),
     step(
         "no-std",
         "no_std libraries on targets without std, in each feature set",
