@@ -18,6 +18,12 @@ const BASELINE: &str = "baseline";
 const PROGRAMS: &[&str] = &["wire", "client", "engine"];
 const LARGEST: usize = 12;
 
+/// Where the calls of the engine are, and the program that must make each of them.
+const ENGINE: &str = "mqtt-codec/src/session";
+const CALLER: &str = "tests/no-alloc/src/bin/engine.rs";
+/// The normative id of a broken rule: text for people, which a board leaves out.
+const NOT_CALLED: &[&str] = &["id"];
+
 /// Helpers that compilers call for 64-bit division: too slow and too big for a 32-bit core.
 const WIDE_DIVISION: &[&str] = &[
     "__udivdi3",
@@ -32,6 +38,13 @@ const WIDE_DIVISION: &[&str] = &[
 const FORMATTING: &str = "4core3fmt";
 
 pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
+    let uncalled = uncalled(workspace)?;
+    ensure!(
+        uncalled.is_empty(),
+        "{CALLER} does not call {}",
+        uncalled.join(", ")
+    );
+
     println!(
         "{:<30} {:<8} {:>6} {:>7} {:>6} {:>6} {:>12}",
         "bytes added on", "by", "text", "rodata", "data", "bss", "text+rodata"
@@ -69,6 +82,42 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Public functions of the engine that the program does not name.
+fn uncalled(workspace: &Workspace) -> Result<Vec<String>> {
+    let caller = workspace.shell.read_file(CALLER)?;
+    let mut uncalled = Vec::new();
+    for file in workspace.shell.read_dir(ENGINE)? {
+        if file.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let source = workspace.shell.read_file(&file)?;
+        let calls = public_functions(&source).filter(|name| !NOT_CALLED.contains(name));
+        uncalled.extend(
+            calls
+                .filter(|name| !calls_it(&caller, name))
+                .map(str::to_owned),
+        );
+    }
+    Ok(uncalled)
+}
+
+/// As a method, or by its path.
+fn calls_it(caller: &str, name: &str) -> bool {
+    [".", "::"]
+        .iter()
+        .any(|prefix| caller.contains(&format!("{prefix}{name}")))
+}
+
+fn public_functions(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let signature = line
+            .strip_prefix("pub fn ")
+            .or_else(|| line.strip_prefix("pub const fn "))?;
+        signature.split(['(', '<']).next()
+    })
+}
+
 fn read(workspace: &Workspace, target: &str, name: &str) -> Result<Program> {
     let path = workspace.target.join(target).join("release").join(name);
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -98,4 +147,18 @@ fn refuse(
 /// The name as written in Rust, without the hash at its end.
 fn readable(symbol: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(symbol))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::public_functions;
+
+    #[test]
+    fn finds_public_functions_alone() {
+        let source = "    pub fn open<T>(a: T)\n    pub const fn new() -> Self {\n    pub(super) fn end(\n    fn cut(";
+        assert_eq!(
+            public_functions(source).collect::<Vec<_>>(),
+            ["open", "new"]
+        );
+    }
 }

@@ -35,7 +35,9 @@ fn main() -> ! {
                 any((backoff.next_delay(now(), any(0)), backoff.attempts()));
             }
             Next::Never => {
-                any(());
+                while let Some(undelivered) = session.take_oldest() {
+                    any(undelivered);
+                }
             }
         }
         report(&mut session);
@@ -59,8 +61,12 @@ fn drive(session: &mut Board, backoff: &mut Backoff, buffer: &mut [u8; 512]) -> 
         }
         command(session);
         give_output(session);
-        if session.poll_timeout(now()).is_some_and(|due| due <= now()) {
-            session.handle_timeout(now())?;
+        if let Some(due) = session.poll_timeout(now()) {
+            let wait = due - now();
+            any(wait.as_micros());
+            if wait == Duration::ZERO {
+                session.handle_timeout(now())?;
+            }
         }
         report(session);
     }
@@ -136,6 +142,7 @@ fn command(session: &mut Board) {
         session.disconnect();
     }
     any((session.is_connected(), session.is_idle(), session.is_full()));
+    any((session.is_control_full(), session.is_ack_full()));
     any((session.in_flight(), session.waiting()));
     any(session.config().window);
 }
@@ -190,6 +197,8 @@ fn config() -> Config {
     config.start = any(Start::Resume);
     config.ack_timeout = any(Some(Duration::from_secs(30)));
     config.max_attempts = any(NonZeroU8::new(3));
+    config.write_timeout = Duration::from_millis(any(5_000));
+    config.stall_timeout = Duration::from_micros(any(1_000_000));
     config.receive_buffer = 512;
     config
 }
