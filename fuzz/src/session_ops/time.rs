@@ -1,0 +1,39 @@
+use mqtt_codec::session::{Duration, Event};
+
+use super::world::{Delivered, Reading, World};
+
+impl World {
+    /// Time passes, and the caller acts on every deadline: it must come to rest without input or a transport.
+    pub(super) fn pass(&mut self, duration: Duration, delivered: Delivered) {
+        self.now = self.now + duration;
+        for _ in 0..64 {
+            if delivered == Delivered::Output {
+                self.transmit(usize::MAX);
+            }
+            if self
+                .session
+                .poll_timeout(self.now)
+                .is_none_or(|due| due > self.now)
+            {
+                return;
+            }
+            if self.session.handle_timeout(self.now).is_err() {
+                return self.close();
+            }
+            self.note_event_of_time();
+        }
+        panic!("deadlines in the past again and again");
+    }
+
+    fn note_event_of_time(&mut self) {
+        match self.session.poll_event() {
+            None => {}
+            Some(Event::ReadOn) => {
+                let link = self.link.as_mut().expect("reads");
+                assert_eq!(link.reading, Reading::Paused);
+                link.reading = Reading::Discarding;
+            }
+            other => panic!("{other:?} at a deadline"),
+        }
+    }
+}
