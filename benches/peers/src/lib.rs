@@ -7,6 +7,7 @@
 //! To add a client, implement [`Contender`] in a file below `contenders` and list it in
 //! [`contenders::ALL`]; to add a codec, implement [`codecs::Codec`] and list it in [`codecs::ALL`].
 
+pub mod codecs;
 mod contender;
 pub mod contenders;
 mod measure;
@@ -15,6 +16,7 @@ mod report;
 mod sink;
 mod workload;
 
+pub use codecs::codec_main;
 pub use contender::{AllocationCounter, Contender, Entry, Progress, Role, contender_main};
 pub use measure::pin_to_cpu;
 pub use report::Report;

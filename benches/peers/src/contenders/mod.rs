@@ -1,6 +1,7 @@
 //! The clients under measurement, one file each.
 
 mod ntex;
+mod ours;
 mod raw;
 mod rumqttc_0_25;
 mod rumqttc_v4_next;
@@ -8,13 +9,14 @@ mod rumqttc_v4_next;
 use crate::contender::Entry;
 
 /// Every client, in the order of the table.
-pub static ALL: [Entry; 6] = [
+pub static ALL: [Entry; 7] = [
     Entry::of::<raw::Raw>(),
     Entry::of::<rumqttc_0_25::Rumqttc>(),
     Entry::of::<rumqttc_v4_next::Counted>(),
     Entry::of::<rumqttc_v4_next::Tracked>(),
     Entry::of::<ntex::Callback>(),
     Entry::of::<ntex::Futures>(),
+    Entry::of::<ours::Ours>(),
 ];
 
 /// The client of that name.
