@@ -207,7 +207,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
 
-                let error = connect_any(&[silent], Instant::now()).await.unwrap_err();
+        let error = connect_any(&[silent], Instant::now()).await.unwrap_err();
         assert_eq!(error.attempts()[0].reason(), TcpReason::TimedOut);
         let deadline = in_seconds(1);
         let stream = connect_any(&[silent, open], deadline).await.unwrap();
