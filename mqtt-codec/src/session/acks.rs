@@ -49,11 +49,19 @@ impl Acks {
     }
 
     pub(super) fn is_full(&self, slots: &[AckSlot]) -> bool {
-        usize::from(self.len) >= slots.len().min(usize::from(u16::MAX))
+        self.len >= capacity(slots)
     }
 
+    /// Whether more slots would help: all are taken, and they are fewer than packet ids.
+    pub(super) fn may_grow(&self, slots: &[AckSlot]) -> bool {
+        usize::from(self.len) >= slots.len() && self.len < u16::MAX
+    }
+
+    /// Turns the slice so that the head is its first slot: then the slice may grow at its end.
     pub(super) fn straighten(&mut self, slots: &mut [AckSlot]) {
-        slots.rotate_left(usize::from(self.head));
+        if let Some(used) = slots.get_mut(..usize::from(capacity(slots))) {
+            used.rotate_left(usize::from(self.head));
+        }
         self.head = 0;
     }
 
@@ -89,7 +97,7 @@ impl Acks {
             if slot.place == Place::Pending {
                 return None;
             }
-            self.head = if usize::from(self.head) + 1 >= slots.len() {
+            self.head = if self.head + 1 >= capacity(slots) {
                 0
             } else {
                 self.head + 1
@@ -118,12 +126,17 @@ impl Acks {
     }
 
     fn slot<'s>(&self, slots: &'s mut [AckSlot], offset: u16) -> Option<&'s mut AckSlot> {
+        let capacity = usize::from(capacity(slots));
         let mut index = usize::from(self.head) + usize::from(offset);
-        if index >= slots.len() {
-            index -= slots.len();
+        if index >= capacity {
+            index -= capacity;
         }
         slots.get_mut(index)
     }
+}
+
+fn capacity(slots: &[AckSlot]) -> u16 {
+    slots.len().min(usize::from(u16::MAX)) as u16
 }
 
 #[cfg(test)]

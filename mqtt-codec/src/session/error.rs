@@ -174,6 +174,11 @@ pub enum EnqueueReason {
     PacketTooLong,
     /// A SUBSCRIBE or UNSUBSCRIBE without filter ([MQTT-3.8.3-3], [MQTT-3.10.3-2]).
     NoFilter,
+    /// More filters than [`Config::receive_buffer`](super::Config::receive_buffer) less seven, or than 65,535: the
+    /// answer, with a byte for each, could not be received. Use several packets.
+    TooManyFilters,
+    /// A filter at QoS 2, which this client does not speak.
+    ExactlyOnce,
 }
 
 /// A handle that was not taken, and why.
@@ -191,6 +196,8 @@ impl<H> fmt::Display for EnqueueError<H> {
             EnqueueReason::Full => "all slots of the session are taken",
             EnqueueReason::PacketTooLong => "packet is longer than MQTT 3.1.1 can express",
             EnqueueReason::NoFilter => "no topic filter given",
+            EnqueueReason::TooManyFilters => "more topic filters than one packet may carry",
+            EnqueueReason::ExactlyOnce => "a subscription at QoS 2",
         })
     }
 }

@@ -29,7 +29,8 @@ pub enum Input<'b, H> {
         /// The packet's remaining length in bytes.
         remaining_length: u32,
     },
-    /// A QoS 1 message that is skipped without acknowledgement because its consumers stall.
+    /// A QoS 1 message that is skipped without acknowledgement because its consumers stall, or because the storage
+    /// has no slot for acknowledgements at all.
     Discarded {
         /// The packet's remaining length in bytes.
         remaining_length: u32,

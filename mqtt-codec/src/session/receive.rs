@@ -123,9 +123,7 @@ impl<S: Storage> Session<S> {
             PacketType::Publish => return Ok(()),
             PacketType::ConnAck if !connecting => return Err(Violation::SecondConnAck.into()),
             PacketType::ConnAck | PacketType::PubAck | PacketType::UnsubAck => len == 2,
-            PacketType::SubAck => {
-                len > 2 && len <= self.config.receive_buffer - FixedHeader::MAX_LEN as u32
-            }
+            PacketType::SubAck => len > 2 && len - 2 <= self.max_suback_codes(),
             PacketType::PingResp => len == 0,
             PacketType::PubRel => return Err(Error::QoS2Session),
             PacketType::PubRec | PacketType::PubComp => {
@@ -328,12 +326,10 @@ impl<S: Storage> Session<S> {
         if self.link.reading == Reading::Discarding {
             return Ok(Admission::Discard);
         }
-        if S::GROWS && self.link.acks.is_full(self.storage.acks()) {
-            self.link.acks.straighten(self.storage.acks());
-            self.storage.grow_acks();
-        }
+        self.make_ack_room();
         Ok(match self.link.acks.push(self.storage.acks(), id) {
             Some(token) => Admission::Granted(token),
+            None if self.storage.acks().is_empty() => Admission::Discard,
             None => Admission::Blocked,
         })
     }

@@ -103,9 +103,17 @@ impl Ring {
         self.len >= self.capacity(slots)
     }
 
+    /// Whether more slots would help: all are taken, and ids are left.
+    pub(super) fn may_grow<H>(&self, slots: &[Slot<H>]) -> bool {
+        usize::from(self.len) >= slots.len() && self.len < self.ids.span()
+    }
+
     /// Turns the slice so that the head is its first slot: then the slice may grow at its end.
     pub(super) fn straighten<H>(&mut self, slots: &mut [Slot<H>]) {
-        slots.rotate_left(usize::from(self.head));
+        let capacity = usize::from(self.capacity(slots));
+        if let Some(used) = slots.get_mut(..capacity) {
+            used.rotate_left(usize::from(self.head));
+        }
         self.head = 0;
     }
 
@@ -310,7 +318,7 @@ impl Ring {
             } else {
                 self.head_id + 1
             };
-            self.head = if usize::from(self.head) + 1 >= slots.len() {
+            self.head = if self.head + 1 >= self.capacity(slots) {
                 0
             } else {
                 self.head + 1
@@ -322,9 +330,10 @@ impl Ring {
     }
 
     fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u16) -> Option<&'s mut Slot<H>> {
+        let capacity = usize::from(self.capacity(slots));
         let mut index = usize::from(self.head) + usize::from(offset);
-        if index >= slots.len() {
-            index -= slots.len();
+        if index >= capacity {
+            index -= capacity;
         }
         slots.get_mut(index)
     }

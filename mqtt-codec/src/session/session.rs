@@ -1,4 +1,4 @@
-use crate::wire::{PacketId, RemainingLength};
+use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength};
 
 use super::link::{Link, Phase, Reading, Renewal};
 use super::ring::{Ids, Ring};
@@ -75,8 +75,9 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    /// Puts the state of an earlier run back: the entries that were not settled, in their order, and the id
-    /// that comes next. To be called before the first [`open`](Self::open). Every PUBLISH counts as sent before.
+    /// Puts the state of an earlier run back: the entries that were not settled, in their order. The next PUBLISH
+    /// takes the id after the last of them, or `next_id` if there are none. To be called before the first
+    /// [`open`](Self::open) and the first [`enqueue`](Self::enqueue). Every PUBLISH counts as sent before.
     ///
     /// # Errors
     /// Gives back the first handle that finds no place: the storage is smaller than the span of the ids, an
@@ -87,9 +88,21 @@ impl<S: Storage> Session<S> {
         next_id: PacketId,
     ) -> Result<(), S::Handle> {
         self.publishes.set_next_id(next_id);
-        for (id, handle) in entries {
-            self.publishes
-                .restore(self.storage.publishes(), id, handle)?;
+        for (id, mut handle) in entries {
+            loop {
+                let slots = self.storage.publishes();
+                let len = slots.len();
+                match self.publishes.restore(slots, id, handle) {
+                    Ok(()) => break,
+                    Err(back) => handle = back,
+                }
+                if S::GROWS {
+                    self.storage.grow_publishes();
+                }
+                if self.storage.publishes().len() == len {
+                    return Err(handle);
+                }
+            }
         }
         Ok(())
     }
@@ -104,19 +117,11 @@ impl<S: Storage> Session<S> {
     /// The handle comes back with the reason; nothing has changed.
     pub fn enqueue(&mut self, handle: S::Handle) -> Result<PacketId, EnqueueError<S::Handle>> {
         let is_publish = matches!(handle.content(), Content::Publish { .. });
-        let refused = match packet_body_len(&handle) {
-            None => Some(EnqueueReason::PacketTooLong),
-            Some(2) if !is_publish => Some(EnqueueReason::NoFilter),
-            Some(_) => None,
-        };
-        if let Some(reason) = refused {
+        if let Some(reason) = self.refusal(&handle) {
             return Err(EnqueueError { handle, reason });
         }
         let result = if is_publish {
-            if S::GROWS && self.publishes.is_full(self.storage.publishes()) {
-                self.publishes.straighten(self.storage.publishes());
-                self.storage.grow_publishes();
-            }
+            self.make_room();
             self.publishes.push(self.storage.publishes(), handle)
         } else {
             self.controls.push(self.storage.controls(), handle)
@@ -215,7 +220,8 @@ impl<S: Storage> Session<S> {
     pub fn wants_renewal(&mut self) -> bool {
         self.link.is_established()
             && self.link.renewal == Renewal::Wanted
-            && !self.controls.is_full(self.storage.controls())
+            // without any room, too: then nothing but `None` can be given
+            && (self.controls.is_empty() || !self.controls.is_full(self.storage.controls()))
     }
 
     /// Gives the next SUBSCRIBE for filters that the broker has not acknowledged in its present session (all,
@@ -257,6 +263,7 @@ impl<S: Storage> Session<S> {
 
     /// Whether [`enqueue`](Self::enqueue) has no place for another PUBLISH. Storage that grows is full at its bound.
     pub fn is_full(&mut self) -> bool {
+        self.make_room();
         self.publishes.is_full(self.storage.publishes())
     }
 
@@ -267,7 +274,10 @@ impl<S: Storage> Session<S> {
 
     /// Whether the next QoS 1 message would be [`Input::Blocked`](super::Input::Blocked).
     pub fn is_ack_full(&mut self) -> bool {
-        self.link.acks.is_full(self.storage.acks())
+        self.make_ack_room();
+        self.link.reading != Reading::Discarding
+            && !self.storage.acks().is_empty()
+            && self.link.acks.is_full(self.storage.acks())
     }
 
     /// QoS 1 messages that this connection has sent and the broker has not acknowledged.
@@ -304,6 +314,49 @@ impl<S: Storage> Session<S> {
         }
     }
 
+    fn refusal(&self, handle: &S::Handle) -> Option<EnqueueReason> {
+        if packet_body_len(handle).is_none() {
+            return Some(EnqueueReason::PacketTooLong);
+        }
+        if let Content::Publish { .. } = handle.content() {
+            return None;
+        }
+        let mut filters: u32 = 0;
+        while let Some((_, qos)) = handle.filter(filters as usize) {
+            if qos == QoS::ExactlyOnce {
+                return Some(EnqueueReason::ExactlyOnce);
+            }
+            filters += 1;
+        }
+        match filters {
+            0 => Some(EnqueueReason::NoFilter),
+            // SUBACK has a byte for each
+            _ if filters > self.max_suback_codes() => Some(EnqueueReason::TooManyFilters),
+            _ => None,
+        }
+    }
+
+    /// Return codes of the longest SUBACK that the receive buffer holds, beside the longest fixed header and the
+    /// packet id.
+    pub(super) fn max_suback_codes(&self) -> u32 {
+        let head = FixedHeader::MAX_LEN as u32 + 2;
+        self.config.receive_buffer.saturating_sub(head).min(65_535)
+    }
+
+    fn make_room(&mut self) {
+        if S::GROWS && self.publishes.may_grow(self.storage.publishes()) {
+            self.publishes.straighten(self.storage.publishes());
+            self.storage.grow_publishes();
+        }
+    }
+
+    pub(super) fn make_ack_room(&mut self) {
+        if S::GROWS && self.link.acks.may_grow(self.storage.acks()) {
+            self.link.acks.straighten(self.storage.acks());
+            self.storage.grow_acks();
+        }
+    }
+
     pub(super) fn awaits_answer(&self) -> bool {
         self.publishes.in_flight() > 0 || self.controls.in_flight() > 0
     }
@@ -336,7 +389,7 @@ impl<S: Storage> Session<S> {
     }
 }
 
-/// Remaining length of the handle's packet, `None` over the limit of section 2.2.3. Two for a list without filters.
+/// Remaining length of the handle's packet, `None` over the limit of section 2.2.3.
 pub(super) fn packet_body_len<H: Outgoing>(handle: &H) -> Option<u32> {
     let mut len: u32 = 2; // packet id
     match handle.content() {

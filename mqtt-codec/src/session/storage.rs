@@ -38,7 +38,8 @@ pub trait Outgoing {
 ///
 /// `publishes` bounds the outbox and the messages in flight together (at most 64,511 are used), `controls` the
 /// SUBSCRIBE and UNSUBSCRIBE packets that await an answer (at most 1,024), `acks` the received messages that
-/// await their PUBACK. A capacity of zero makes the operation that needs it fail as full.
+/// await their PUBACK (at most 65,535). Without a slot for publishes or controls each of them is refused as full;
+/// without one for acks each QoS 1 message is discarded unacknowledged.
 pub trait Storage {
     /// The caller's handle.
     type Handle: Outgoing;

@@ -184,9 +184,6 @@ impl<S: Storage> Session<S> {
             timers.pings = timers.pings.saturating_add(1);
             // In the caller's buffer it may wait for the transport: the next one is not due before its own interval.
             timers.last_sent = now;
-            // the interval begins anew with the queuing, or a transport that takes nothing would be
-            // flooded with pings
-            timers.last_sent = now;
             timers.run(Timer::PingResponse, deadline);
         }
         let timeout = match self.link.timers.expired(now) {

@@ -2,6 +2,8 @@ use std::collections::{HashSet, VecDeque};
 
 use mqtt_codec::wire::Dup;
 
+use crate::Item;
+
 /// Watches what a client hands to its transport and demands of each PUBLISH at QoS 1: DUP=1 exactly if the
 /// transport had taken a byte of it before, in the present session of the broker ([MQTT-3.3.1-1]).
 ///
@@ -53,6 +55,15 @@ impl Tap {
     /// The broker has no session: what was sent before is new again.
     pub fn handle_session_absent(&mut self) {
         self.touched.clear();
+    }
+
+    /// A restored session cannot know what the transport had taken: everything counts as sent before.
+    pub fn handle_restored<'i>(&mut self, items: impl Iterator<Item = &'i Item>) {
+        for item in items {
+            if let Item::Publish { topic, .. } = item {
+                self.touched.insert(topic.clone().into_bytes());
+            }
+        }
     }
 
     /// PUBLISH packets with DUP=1 so far.

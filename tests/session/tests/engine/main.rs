@@ -2,7 +2,9 @@
 
 mod abandon;
 mod keep_alive;
+mod restore;
 mod shutdown;
+mod storage;
 mod timeouts;
 
 use mqtt_codec::session::{Config, Duration};
