@@ -58,3 +58,10 @@ pub enum OptionsError {
     #[error("TLS options: {0}")]
     Tls(#[from] super::TlsOptionsError),
 }
+
+/// Options that are options already.
+impl From<std::convert::Infallible> for OptionsError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
