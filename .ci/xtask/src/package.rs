@@ -1,6 +1,13 @@
-//! The libraries as crates.io would get them, and whether those build with the oldest toolchain promised.
+//! The libraries as crates.io would get them, and whether those build, with the oldest toolchain promised too.
+//!
+//! cargo's own verification is not used: it takes an unpublished dependency from the first package of that version
+//! it ever saw, not from the present one.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use xshell::cmd;
@@ -13,14 +20,8 @@ use crate::{
 /// Files without which a crate must not be published.
 const REQUIRED_FILES: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
-/// Packages and builds each library from its package. Together, since none may be on crates.io yet.
 pub(crate) fn verify(workspace: &Workspace) -> Result<()> {
-    let libraries = package_arguments();
-    cmd!(
-        workspace.shell,
-        "cargo package --quiet --allow-dirty {libraries...}"
-    )
-    .run()?;
+    let stage = stage(workspace)?;
     for library in LIBRARIES {
         let package = library.package;
         let files = cmd!(
@@ -36,38 +37,16 @@ pub(crate) fn verify(workspace: &Workspace) -> Result<()> {
             );
         }
     }
+
+    let _folder = workspace.shell.push_dir(&stage);
+    cmd!(workspace.shell, "cargo build --quiet --workspace --lib").run()?;
     Ok(())
 }
 
-/// Checks the packages in a workspace of their own, so that no other member's dependencies or features count.
 pub(crate) fn msrv(workspace: &Workspace) -> Result<()> {
     let shell = &workspace.shell;
-    let scratch = workspace.scratch("msrv")?;
-    let packages = scratch.join("target/package");
-    let stage = scratch.join("stage");
-    shell.remove_path(&packages)?;
-    shell.remove_path(&stage)?;
-    shell.create_dir(&stage)?;
-
-    let libraries = package_arguments();
-    cmd!(
-        shell,
-        "cargo package --quiet --allow-dirty --no-verify {libraries...}"
-    )
-    .env("CARGO_TARGET_DIR", scratch.join("target"))
-    .run()?;
-    let mut manifest =
-        String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n[patch.crates-io]\n");
-    for library in LIBRARIES {
-        let folder = unpack(workspace, &packages, &stage, library.package)?;
-        writeln!(manifest, "{} = {{ path = \"{folder}\" }}", library.package)?;
-        check_declared_version(&stage.join(folder))?;
-    }
-    fs::write(stage.join("Cargo.toml"), manifest)?;
-    fs::copy(workspace.root.join("Cargo.lock"), stage.join("Cargo.lock"))?;
-
-    let _folder = shell.push_dir(&stage);
     let toolchain = project::MSRV;
+    let _folder = shell.push_dir(stage(workspace)?);
     for library in LIBRARIES {
         let package = library.package;
         for features in [&[][..], &["--no-default-features"], &["--all-features"]] {
@@ -79,6 +58,36 @@ pub(crate) fn msrv(workspace: &Workspace) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Packages the libraries, together, since none may be on crates.io yet, and unpacks them into a workspace of their
+/// own, where no other member's dependencies or features count. Returns its folder.
+fn stage(workspace: &Workspace) -> Result<PathBuf> {
+    let shell = &workspace.shell;
+    let scratch = workspace.scratch("package")?;
+    let packages = scratch.join("package");
+    let stage = scratch.join("stage");
+    shell.remove_path(&packages)?;
+    shell.remove_path(&stage)?;
+    shell.create_dir(&stage)?;
+
+    let libraries = package_arguments();
+    cmd!(
+        shell,
+        "cargo package --quiet --allow-dirty --no-verify {libraries...}"
+    )
+    .env("CARGO_TARGET_DIR", &scratch)
+    .run()?;
+    let mut manifest =
+        String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n[patch.crates-io]\n");
+    for library in LIBRARIES {
+        let folder = unpack(workspace, &packages, &stage, library.package)?;
+        writeln!(manifest, "{} = {{ path = \"{folder}\" }}", library.package)?;
+        check_declared_version(&stage.join(folder))?;
+    }
+    fs::write(stage.join("Cargo.toml"), manifest)?;
+    fs::copy(workspace.root.join("Cargo.lock"), stage.join("Cargo.lock"))?;
+    Ok(stage)
 }
 
 fn package_arguments() -> Vec<&'static str> {
@@ -104,7 +113,8 @@ fn unpack(workspace: &Workspace, packages: &Path, stage: &Path, package: &str) -
         .find(|name| is_of_package(name))
         .with_context(|| format!("cargo made no package of {package}"))?;
     let archive = packages.join(format!("{folder}.crate"));
-    cmd!(workspace.shell, "tar -xzf {archive} -C {stage}")
+    // With the time of now: all files in a package are of the same old age, and cargo would not build them anew.
+    cmd!(workspace.shell, "tar -xzmf {archive} -C {stage}")
         .quiet()
         .run()?;
     Ok(folder)
