@@ -208,7 +208,7 @@ impl<'a> Publish<'a> {
         let shared = &self.client.shared;
         let message = self.message?;
         let mut state = shared.lock();
-        if !state.room.may_pass(None) {
+        if !state.room.line(message.qos).may_pass(None) {
             return Err(TryPublishError::Full);
         }
         let accepted = state.accept(shared, &message)?;
@@ -319,7 +319,7 @@ impl Future for Accepting<'_> {
             Err(error) => return Poll::Ready(Err(error.take().expect("polled after completion"))),
         };
         let mut state = this.shared.lock();
-        let accepted = if state.room.may_pass(this.ticket) {
+        let accepted = if state.room.line(message.qos).may_pass(this.ticket) {
             state.accept(this.shared, message)
         } else {
             state.closed().map_or(Ok(None), |closed| Err(closed.into()))
@@ -333,18 +333,19 @@ impl Future for Accepting<'_> {
                 Poll::Ready(Ok(None))
             }
             Ok(None) => {
-                this.ticket = Some(state.room.wait(this.ticket, cx));
+                this.ticket = Some(state.room.line(message.qos).wait(this.ticket, cx));
                 Poll::Pending
             }
             Ok(Some(key)) => Poll::Ready(Ok(key)),
             Err(error) => Poll::Ready(Err(error)),
         };
+        let mut driver = None;
         if outcome.is_ready() {
+            driver = state.driver.take();
             if let Some(ticket) = this.ticket.take() {
-                state.room.leave(ticket);
+                state.room.line(message.qos).leave(ticket);
             }
         }
-        let driver = state.driver.take();
         drop(state);
         wake(driver);
         outcome
@@ -353,8 +354,8 @@ impl Future for Accepting<'_> {
 
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.shared.lock().room.leave(ticket);
+        if let (Some(ticket), Ok(message)) = (self.ticket, &self.message) {
+            self.shared.lock().room.line(message.qos).leave(ticket);
         }
     }
 }

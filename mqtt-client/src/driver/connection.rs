@@ -3,12 +3,12 @@ use std::{
     io::{self, IoSlice},
     mem,
     pin::Pin,
-    sync::{Arc, MutexGuard},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use mqtt_codec::session::{self, Error, Identity, Input as SessionInput, Next, OpenError, Timeout};
-use mqtt_codec::wire::{Dup, EncodeError, PacketId};
+use mqtt_codec::wire::{Dup, EncodeError, PacketId, QoS};
 use tokio::{
     io::AsyncWrite,
     time::{Instant, Sleep, sleep_until},
@@ -19,7 +19,6 @@ use super::{
     Driver,
     dispatch::{Action, Assembly, Parked},
     input::Input,
-    session_now,
     upload::Upload,
 };
 use crate::{
@@ -73,6 +72,8 @@ pub(super) struct Connection<'d> {
     needs_flush: bool,
     upload: Option<Upload>,
     sleep: Pin<Box<Sleep>>,
+    /// DISCONNECT was asked for and may take until then.
+    stop_by: Option<Instant>,
     wakes: Vec<Waker>,
     events: Vec<Event>,
 }
@@ -102,6 +103,8 @@ enum End {
 const ROUNDS: usize = 32;
 /// Bytes handed out by the session ahead of writing.
 const STAGED: usize = 64 * 1_024;
+/// Time for DISCONNECT to be written.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Packets taken in under one lock.
 const BATCH: usize = 64;
 
@@ -132,13 +135,14 @@ impl<'d> Connection<'d> {
             needs_flush: false,
             upload: None,
             sleep: Box::pin(sleep_until(deadline)),
+            stop_by: None,
             wakes: Vec::new(),
             events: Vec::new(),
         })
     }
 
     fn now(&self) -> session::Instant {
-        session_now(self.driver.epoch)
+        self.driver.at(Instant::now())
     }
 
     /// Moves everything that can move; the reason if the connection is over.
@@ -325,7 +329,9 @@ impl<'d> Connection<'d> {
             mem::swap(&mut self.writing, &mut state.output);
             mem::swap(&mut self.writing_qos0, &mut state.output_qos0);
             state.finish_flushes();
-            state.room.wake_next();
+            if state.session.accepts_at_most_once() {
+                state.room.line(QoS::AtMostOnce).wake_next();
+            }
             mem::swap(&mut state.wakes, &mut self.wakes);
             let finished = state.session.wants_close() && self.writing.is_empty();
             drop(state);
@@ -382,21 +388,24 @@ impl<'d> Connection<'d> {
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
         let shared = Arc::clone(&self.driver.shared);
         loop {
+            let clock = Instant::now();
+            let now = self.driver.at(clock);
             let mut state = shared.lock();
-            let now = self.now();
-            if !self.established && Instant::now() >= self.deadline {
+            if !self.established && clock >= self.deadline {
                 return Err(End::Session(Error::Timeout(Timeout::ConnAck)));
             }
             if let Some(until) = state.stop_at() {
                 let is_drained = state.outbox_messages == 0
                     && state.output.is_empty()
                     && self.writing.is_empty();
-                if !self.established || until <= Instant::now() && !self.writing.is_empty() {
-                    return Err(End::Stopped);
-                }
-                if (is_drained || until <= Instant::now()) && state.session.is_connected() {
-                    state.session.disconnect();
-                    return Ok(Poll::Ready(()));
+                match self.stop_by {
+                    Some(limit) if limit <= clock => return Err(End::Stopped),
+                    None if is_drained || until <= clock => {
+                        self.stop_by = Some(clock + LAST_WORDS);
+                        state.session.disconnect();
+                        return Ok(Poll::Ready(()));
+                    }
+                    _ => {}
                 }
             }
             if matches!(self.reading, Reading::Discarding) && state.are_queues_drained() {
@@ -404,26 +413,23 @@ impl<'d> Connection<'d> {
                 state.session.handle_drained();
                 return Ok(Poll::Ready(()));
             }
-            if state
-                .session
-                .poll_timeout(now)
-                .is_some_and(|due| due <= now)
-            {
+            let due = state.session.poll_timeout(now);
+            if due.is_some_and(|due| due <= now) {
                 state.session.handle_timeout(now).map_err(End::Session)?;
-                if self.handle_events(&mut state, now) {
-                    return Ok(Poll::Ready(()));
-                }
-                self.input.shrink();
-                self.writing.shrink();
-                state.output.shrink();
-                state.pool.shrink();
+                self.handle_events(&mut state, now);
+                self.shrink(&mut state);
                 drop(state);
                 self.emit();
                 return Ok(Poll::Ready(()));
             }
-            let deadline = self.next_deadline(&mut state, now);
-            if self.sleep.deadline() != deadline {
-                self.sleep.as_mut().reset(deadline);
+            let due = due.map(|due| clock + (due - now).into());
+            let connack = Some(self.deadline).filter(|_| !self.established);
+            let stop = self.stop_by.or(state.stop_at());
+            if let Some(deadline) = [due, connack, stop].into_iter().flatten().min() {
+                // a sleep that ends too early is cheaper than one that is set anew for each packet
+                if deadline < self.sleep.deadline() || self.sleep.is_elapsed() {
+                    self.sleep.as_mut().reset(deadline);
+                }
             }
             state.driver = Some(cx.waker().clone());
             drop(state);
@@ -433,23 +439,15 @@ impl<'d> Connection<'d> {
         }
     }
 
-    fn next_deadline(&self, state: &mut State, now: session::Instant) -> Instant {
-        let due = state
-            .session
-            .poll_timeout(now)
-            .map(|due| Instant::now() + (due - now).into());
-        let deadline = Some(self.deadline).filter(|_| !self.established);
-        let stop = state.stop_at().filter(|_| state.session.is_connected());
-        [due, deadline, stop]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(86_400))
+    /// Frees what an idle connection does not need. Timers are due when nothing has moved for a while.
+    fn shrink(&mut self, state: &mut State) {
+        self.input.shrink();
+        self.writing.shrink();
+        state.output.shrink();
+        state.pool.shrink();
     }
 
-    /// True if reading goes on.
-    fn handle_events(&mut self, state: &mut MutexGuard<'_, State>, now: session::Instant) -> bool {
-        let mut reads_on = false;
+    fn handle_events(&mut self, state: &mut State, now: session::Instant) {
         while let Some(event) = state.session.poll_event() {
             if !matches!(event, session::Event::ReadOn) {
                 self.events.extend(state.describe(event));
@@ -461,9 +459,7 @@ impl<'d> Connection<'d> {
             }
             state.session.handle_resumed(now);
             self.events.push(Event::Stalled);
-            reads_on = true;
         }
-        reads_on
     }
 
     fn emit(&mut self) {
@@ -565,7 +561,7 @@ fn open(driver: &Driver, credentials: Option<&Credentials>) -> Result<Output, Co
         login,
         will: driver.settings.will.as_ref().map(Will::wire),
     };
-    let now = session_now(driver.epoch);
+    let now = driver.at(Instant::now());
     let mut state = driver.shared.lock();
     let mut output = Output::default();
     let mut room = 256;

@@ -207,8 +207,14 @@ impl Driver {
         })
     }
 
+    /// The session's clock.
+    fn at(&self, now: Instant) -> session::Instant {
+        let elapsed: session::Duration = now.saturating_duration_since(self.epoch).into();
+        session::Instant::ZERO + elapsed
+    }
+
     fn next_delay(&mut self) -> Duration {
-        let now = session_now(self.epoch);
+        let now = self.at(Instant::now());
         self.backoff.next_delay(now, fastrand::u32(..)).into()
     }
 
@@ -259,11 +265,6 @@ impl State {
             Lifecycle::Running | Lifecycle::Closed(_) => None,
         }
     }
-}
-
-fn session_now(epoch: Instant) -> session::Instant {
-    let elapsed = Instant::now().saturating_duration_since(epoch);
-    session::Instant::from_micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn millis(duration: Duration) -> u32 {

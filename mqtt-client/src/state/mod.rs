@@ -14,6 +14,7 @@ use std::{
 };
 
 use mqtt_codec::session::{AckToken, Session};
+use mqtt_codec::wire::QoS;
 use tokio::{
     sync::{broadcast, watch},
     time::Instant,
@@ -26,7 +27,7 @@ pub(crate) use self::{
     pool::Pool,
     queue::{Arrival, Body, End, Queue},
     router::{Router, Unattached},
-    waiters::{Ticket, Waiters},
+    waiters::{Room, Ticket},
 };
 use crate::{
     client::{Undelivered, UndeliveredMessage},
@@ -63,7 +64,7 @@ pub(crate) struct State {
     pub(crate) untaken: Vec<(Filter, usize)>,
     pub(crate) outbox_messages: usize,
     pub(crate) outbox_bytes: usize,
-    pub(crate) room: Waiters,
+    pub(crate) room: Room,
     /// QoS 0 messages lost with the last connection.
     pub(crate) lost_qos0: u64,
     /// Futures of `flush`, with what they wait for.
@@ -133,7 +134,7 @@ impl Shared {
                 untaken: Vec::new(),
                 outbox_messages: 0,
                 outbox_bytes: 0,
-                room: Waiters::default(),
+                room: Room::default(),
                 lost_qos0: 0,
                 flushes: Vec::new(),
                 accepted: 0,
@@ -270,7 +271,7 @@ impl State {
             self.wakes.push(waker);
         }
         self.pool.recycle(publication);
-        self.room.wake_next();
+        self.room.line(QoS::AtLeastOnce).wake_next();
     }
 
     /// Takes back what a stream leaves behind: in a session that persists, QoS 1 messages wait for the next stream.

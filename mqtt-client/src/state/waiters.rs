@@ -3,9 +3,32 @@ use std::{
     task::{Context, Waker},
 };
 
+use mqtt_codec::wire::QoS;
+
 /// A place in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
+
+/// The lines for QoS 0 and QoS 1: the transmit buffer and the outbox fill and empty on their own.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    at_most_once: Waiters,
+    at_least_once: Waiters,
+}
+
+impl Room {
+    pub(crate) fn line(&mut self, qos: QoS) -> &mut Waiters {
+        match qos {
+            QoS::AtMostOnce => &mut self.at_most_once,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => &mut self.at_least_once,
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.at_most_once.wake_all();
+        self.at_least_once.wake_all();
+    }
+}
 
 /// Publishers who wait for room, first come, first served: that keeps each one's order.
 #[derive(Debug, Default)]
@@ -50,7 +73,7 @@ impl Waiters {
         }
     }
 
-    pub(crate) fn wake_all(&self) {
+    fn wake_all(&self) {
         for (_, waker) in &self.line {
             waker.wake_by_ref();
         }
