@@ -15,7 +15,8 @@ pub enum Start {
     Transient,
 }
 
-/// What to do with an incoming PUBLISH over [`Config::max_incoming`].
+/// What to do with an incoming PUBLISH over [`Config::max_incoming`], or whose topic does not fit
+/// [`Config::receive_buffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Oversized {
     /// Read through it without buffering, report it, acknowledge it.

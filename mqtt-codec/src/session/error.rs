@@ -16,8 +16,8 @@ pub enum Error {
     /// The broker's session delivers QoS 2, which this client does not subscribe to: it stems from another
     /// client. Start once with [`Start::CleanSlate`](super::Start::CleanSlate), or use another client id.
     QoS2Session,
-    /// A PUBLISH over [`Config::max_incoming`](super::Config::max_incoming), with
-    /// [`Oversized::Close`](super::Oversized::Close).
+    /// A PUBLISH over [`Config::max_incoming`](super::Config::max_incoming), or with a topic over the receive
+    /// buffer, with [`Oversized::Close`](super::Oversized::Close).
     Oversized {
         /// Its remaining length in bytes.
         remaining_length: u32,

@@ -11,6 +11,8 @@ pub(super) struct Link {
     /// What its CONNECT asked for.
     pub(super) stage: Stage,
     pub(super) incoming: Incoming,
+    /// Whether the PUBLISH that is arriving has a place among the acknowledgements: the newest.
+    pub(super) arrives_for_ack: bool,
     /// Bytes of the last input that were not consumed.
     pub(super) left_over: usize,
     pub(super) packet: Packet,
@@ -30,6 +32,7 @@ impl Link {
             phase,
             stage: Stage::Persist,
             incoming: Incoming::Packet,
+            arrives_for_ack: false,
             left_over: 0,
             packet: Packet::NONE,
             staged: 0,
@@ -92,6 +95,8 @@ pub(super) enum Reading {
     On,
     /// The caller reads nothing.
     Paused,
-    /// Reading went on although consumers stall: QoS 1 messages are discarded unacknowledged.
+    /// Reading went on although consumers stall: QoS 1 messages are discarded unacknowledged. None was yet.
+    Overrun,
+    /// As [`Overrun`](Self::Overrun), and at least one was.
     Discarding,
 }

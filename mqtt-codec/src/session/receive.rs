@@ -193,6 +193,7 @@ impl<S: Storage> Session<S> {
             }
             return self.handle_endless_topic(header, header_len, body);
         };
+        self.link.arrives_for_ack = false;
         let token = match self.admit(publish.delivery)? {
             Admission::NotNeeded => None,
             Admission::Granted(token) => Some(token),
@@ -205,6 +206,7 @@ impl<S: Storage> Session<S> {
                 ));
             }
         };
+        self.link.arrives_for_ack = token.is_some();
         if oversized {
             if let Some(token) = token {
                 self.acknowledge(token);
@@ -243,9 +245,13 @@ impl<S: Storage> Session<S> {
         body: &'b [u8],
     ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
         let remaining_length = header.remaining_length.get();
+        if self.config.oversized == Oversized::Close {
+            return Err(Error::Oversized { remaining_length });
+        }
         let Some((length, _)) = body.split_first_chunk() else {
             return Ok((0, None));
         };
+        self.link.arrives_for_ack = false;
         let before = u32::from(u16::from_be_bytes(*length));
         let left = remaining_length - 2;
         self.link.incoming = match QoS::from_bits(header.flags >> 1 & 0b11) {
@@ -302,6 +308,7 @@ impl<S: Storage> Session<S> {
             Admission::Blocked => return Ok((0, Some(Input::Blocked))),
             Admission::Granted(token) => {
                 self.acknowledge(token);
+                self.link.arrives_for_ack = true;
             }
             Admission::NotNeeded | Admission::Discard => {}
         }
@@ -323,7 +330,8 @@ impl<S: Storage> Session<S> {
             Delivery::AtLeastOnce { id, .. } => id,
             Delivery::ExactlyOnce { .. } => return Err(Error::QoS2Session),
         };
-        if self.link.reading == Reading::Discarding {
+        if matches!(self.link.reading, Reading::Overrun | Reading::Discarding) {
+            self.link.reading = Reading::Discarding;
             return Ok(Admission::Discard);
         }
         self.make_ack_room();

@@ -275,7 +275,7 @@ impl<S: Storage> Session<S> {
     /// Whether the next QoS 1 message would be [`Input::Blocked`](super::Input::Blocked).
     pub fn is_ack_full(&mut self) -> bool {
         self.make_ack_room();
-        self.link.reading != Reading::Discarding
+        !matches!(self.link.reading, Reading::Overrun | Reading::Discarding)
             && !self.storage.acks().is_empty()
             && self.link.acks.is_full(self.storage.acks())
     }
@@ -303,14 +303,14 @@ impl<S: Storage> Session<S> {
         &self.config
     }
 
-    /// Stalled consumers have caught up: reading is normal again. A persistent session cycles the connection, so
-    /// that the broker sends what was discarded.
+    /// Stalled consumers have caught up. Reading is normal again, unless a persistent session has discarded messages:
+    /// then it cycles the connection, so that the broker sends them again, and discards until that has ended.
     pub fn handle_drained(&mut self) {
-        if self.link.reading == Reading::Discarding {
-            self.link.reading = Reading::On;
-            if self.stage != Stage::Transient {
-                self.cycle();
-            }
+        match self.link.reading {
+            // what comes after those that were discarded must not overtake them
+            Reading::Discarding if self.stage != Stage::Transient => self.cycle(),
+            Reading::Overrun | Reading::Discarding => self.link.reading = Reading::On,
+            Reading::On | Reading::Paused => {}
         }
     }
 

@@ -190,7 +190,7 @@ impl<S: Storage> Session<S> {
             None => return Ok(()),
             Some(Timer::Stall) => {
                 self.link.timers.set(Timer::Stall, None);
-                self.link.reading = Reading::Discarding;
+                self.link.reading = Reading::Overrun;
                 self.handle_life(now);
                 self.event = Some(Event::ReadOn);
                 return Ok(());

@@ -3,7 +3,7 @@ use crate::wire::{
     TopicName,
 };
 
-use super::link::{Phase, Renewal};
+use super::link::{Incoming, Phase, Renewal};
 use super::ring::Slot;
 use super::session::packet_body_len;
 use super::{Content, Instant, Outgoing, PayloadRange, Session, Storage, Transmit};
@@ -320,7 +320,7 @@ impl<S: Storage> Session<S> {
             return None;
         }
         let mut packet = Packet::new(Source::Prefix);
-        let arriving = self.link.incoming != super::link::Incoming::Packet;
+        let arriving = self.link.arrives_for_ack && self.link.incoming != Incoming::Packet;
         while usize::from(packet.prefix_len) + PUBACK_LEN <= PREFIX {
             let Some(id) = self.link.acks.next_ready(self.storage.acks(), arriving) else {
                 break;

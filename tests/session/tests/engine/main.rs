@@ -1,9 +1,11 @@
 //! The session engine against written-out bytes and against a broker model.
 
 mod abandon;
+mod incoming;
 mod keep_alive;
 mod restore;
 mod shutdown;
+mod stall;
 mod storage;
 mod timeouts;
 
