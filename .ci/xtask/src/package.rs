@@ -39,7 +39,11 @@ pub(crate) fn verify(workspace: &Workspace) -> Result<()> {
     }
 
     let _folder = workspace.shell.push_dir(&stage);
-    cmd!(workspace.shell, "cargo build --quiet --workspace --lib").run()?;
+    cmd!(
+        workspace.shell,
+        "cargo build --quiet --workspace --lib --target-dir ../target"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -52,7 +56,7 @@ pub(crate) fn msrv(workspace: &Workspace) -> Result<()> {
         for features in [&[][..], &["--no-default-features"], &["--all-features"]] {
             cmd!(
                 shell,
-                "cargo +{toolchain} check --quiet --package {package} --lib {features...}"
+                "cargo +{toolchain} check --quiet --package {package} --lib --target-dir ../target {features...}"
             )
             .run()?;
         }
