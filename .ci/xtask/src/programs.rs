@@ -31,9 +31,15 @@ pub(crate) fn interop(workspace: &Workspace) -> Result<()> {
 }
 
 pub(crate) fn examples(workspace: &Workspace) -> Result<()> {
-    if project::EXAMPLES.is_empty() {
-        println!("no example is listed");
-        return Ok(());
+    let manifest = workspace.shell.read_file("examples/Cargo.toml")?;
+    for declared in declared_examples(&manifest) {
+        let is_listed = project::EXAMPLES
+            .iter()
+            .any(|example| example.name == declared);
+        ensure!(
+            is_listed,
+            "example `{declared}` is not among those to run, in project.rs"
+        );
     }
 
     let package = project::EXAMPLES_PACKAGE;
@@ -47,6 +53,16 @@ pub(crate) fn examples(workspace: &Workspace) -> Result<()> {
         run_example(workspace, example).with_context(|| format!("example `{}`", example.name))?;
     }
     Ok(())
+}
+
+/// Names of the `[[example]]` tables of a manifest.
+fn declared_examples(manifest: &str) -> impl Iterator<Item = &str> {
+    manifest.split("[[example]]").skip(1).filter_map(|table| {
+        let name = table
+            .lines()
+            .find_map(|line| line.strip_prefix("name = "))?;
+        Some(name.trim_matches('"'))
+    })
 }
 
 fn run_example(workspace: &Workspace, example: &Example) -> Result<()> {
@@ -85,4 +101,15 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
     )
     .run()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::declared_examples;
+
+    #[test]
+    fn names_each_declared_example() {
+        let manifest = "[package]\nname = \"p\"\n\n[[example]]\nname = \"a\"\npath = \"a.rs\"\n\n[[example]]\nname = \"b\"\n";
+        assert_eq!(declared_examples(manifest).collect::<Vec<_>>(), ["a", "b"]);
+    }
 }

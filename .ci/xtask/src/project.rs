@@ -34,7 +34,33 @@ pub(crate) struct Example {
 }
 
 pub(crate) const EXAMPLES_PACKAGE: &str = "mqboard-examples";
-pub(crate) const EXAMPLES: &[Example] = &[];
+pub(crate) const EXAMPLES: &[Example] = &[
+    Example {
+        name: "quickstart",
+        arguments: &[],
+        seconds: 30,
+    },
+    Example {
+        name: "tls",
+        arguments: &[],
+        seconds: 30,
+    },
+    Example {
+        name: "upload",
+        arguments: &["--size", "8M"],
+        seconds: 60,
+    },
+    Example {
+        name: "resume",
+        arguments: &[],
+        seconds: 30,
+    },
+    Example {
+        name: "sans_io_blocking",
+        arguments: &[],
+        seconds: 30,
+    },
+];
 
 /// A package outside the workspace.
 pub(crate) struct SeparateWorkspace {

@@ -160,7 +160,12 @@ fn install_cargo_tool(workspace: &Workspace, tool: &str) -> Result<()> {
         .is_err()
     {
         let package = format!("cargo-{tool}");
-        cmd!(shell, "cargo install --locked {package}").run()?;
+        // Built in half the time; the tool itself runs for a second.
+        cmd!(shell, "cargo install --locked {package}")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .run()?;
     }
     Ok(())
 }
