@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -13,7 +14,9 @@ use tokio::sync::Notify;
 use crate::contenders;
 use crate::measure::{Stamp, Used, pin_to_cpu, resident_bytes};
 use crate::report::Report;
-use crate::workload::{Delivery, FENCE_TOPIC, FILTER, FLOOD_TOPIC, TOPIC, Work, Workload};
+use crate::workload::{
+    Delivery, FENCE_TOPIC, FILTER, FLOOD_TOPIC, RUN_LIMIT, TOPIC, Work, Workload,
+};
 
 /// Reads the number of allocations of the process so far.
 pub type AllocationCounter = fn() -> u64;
@@ -101,15 +104,15 @@ impl Entry {
     }
 }
 
-/// The `contender` program: measures what its arguments name and prints the [`Report`].
+/// `bench contender`: measures what the arguments name and prints the [`Report`].
 ///
 /// Arguments: contender, workload, address of the sink, divisor of the workload's count, CPU to stay on.
-pub fn contender_main(allocations: Option<AllocationCounter>) -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, workload, address, share, cpu] = &arguments[..] else {
-        bail!("usage: contender NAME WORKLOAD ADDRESS SHARE CPU");
+pub fn run(arguments: &[String], allocations: Option<AllocationCounter>) -> Result<()> {
+    let [name, workload, address, share, cpu] = arguments else {
+        bail!("bench contender takes five arguments");
     };
     pin_to_cpu(cpu.parse()?)?;
+    give_up_after(RUN_LIMIT);
     let entry = contenders::named(name).with_context(|| format!("no contender {name}"))?;
     let workload =
         Workload::named(workload).with_context(|| format!("no workload {workload}"))?;
@@ -251,6 +254,15 @@ async fn measure_idle<C: Contender>(address: SocketAddr, count: u64) -> Result<R
     let used = start.elapsed()?;
     let grown = resident_bytes()?.saturating_sub(before);
     Ok(Report { resident: Some(grown as f64 / count as f64), ..report(used, count, None) })
+}
+
+/// Ends the process when a client hangs.
+fn give_up_after(limit: Duration) {
+    thread::spawn(move || {
+        thread::sleep(limit);
+        eprintln!("not done after {} s", limit.as_secs());
+        process::exit(1);
+    });
 }
 
 fn report(used: Used, count: u64, allocated: Option<u64>) -> Report {

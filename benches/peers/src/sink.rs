@@ -9,6 +9,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+use crate::measure::pin_to_cpu;
 use crate::packets::{fixed_header, push_publish};
 use crate::workload::{FENCE_TOPIC, FLOOD_TOPIC, TOPIC, WINDOW};
 
@@ -16,8 +17,9 @@ const READ_BUFFER: usize = 256 * 1024;
 const FLOOD_WRITE: usize = 64 * 1024;
 const STACK: usize = 64 * 1024;
 
-/// Serves connections on a free loopback port, which is printed, until standard input ends.
-pub fn run_sink() -> Result<()> {
+/// `bench sink`: serves connections on a free loopback port, which is printed, until standard input ends.
+pub fn run(cpu: usize) -> Result<()> {
+    pin_to_cpu(cpu)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     thread::spawn(move || {

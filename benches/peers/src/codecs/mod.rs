@@ -8,7 +8,7 @@ mod rumqttc_v4_next;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::contender::Role;
 use crate::measure::pin_to_cpu;
@@ -115,13 +115,9 @@ pub enum Packet {
     Connect,
 }
 
-/// The `codec` program: measures the codec that its argument names and prints one line for each row.
-///
-/// Arguments: codec, CPU to stay on.
-pub fn codec_main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, cpu] = &arguments[..] else { bail!("usage: codec NAME CPU") };
-    pin_to_cpu(cpu.parse()?)?;
+/// `bench codec`: measures the codec and prints one line for each row.
+pub fn run(name: &str, cpu: usize) -> Result<()> {
+    pin_to_cpu(cpu)?;
     let entry = ALL.iter().find(|entry| entry.name == name).with_context(|| format!("no codec {name}"))?;
     for row in &ROWS {
         println!("{}={}", row.name, (entry.measure)(row)?);

@@ -1,4 +1,4 @@
-//! `contender` with an allocator that counts; apart from it, so that counting costs the timed runs nothing.
+//! `bench` with an allocator that counts; apart from it, so that counting costs the timed runs nothing.
 
 use std::alloc::System;
 
@@ -9,7 +9,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> Result<()> {
-    mqboard_bench_peers::contender_main(Some(|| {
+    mqboard_bench_peers::main(Some(|| {
         let stats = ALLOCATOR.stats();
         (stats.allocations + stats.reallocations) as u64
     }))
