@@ -1,11 +1,15 @@
 //! The session engine against written-out bytes and against a broker model.
 
 mod abandon;
+mod hostile;
 mod incoming;
 mod keep_alive;
+mod poison;
 mod restore;
+mod resume;
 mod shutdown;
 mod stall;
+mod start;
 mod storage;
 mod timeouts;
 

@@ -272,11 +272,15 @@ impl Pair {
         };
         let late = Instant::from_micros(u64::MAX);
         while !self.network.is_up_stalled {
-            let Some(bytes) = connection.up.pop(late, usize::MAX) else {
+            let max = before_cut(self.network.cut_up_at, self.arrived_up);
+            let Some(bytes) = connection.up.pop(late, max) else {
                 break;
             };
             self.arrived_up += bytes.len();
             self.broker.handle_input(connection.link, &bytes);
+        }
+        if self.network.cut_up_at == Some(self.arrived_up) {
+            self.network.cut_up_at = None;
         }
         self.broker.handle_closed(connection.link);
         self.handle_closed();
