@@ -3,12 +3,16 @@
 //!
 //! - [`Script`]: a session against bytes that the test writes out, for exactness.
 //! - [`Pair`]: a session and a [`Broker`] with a network between them, for behaviour over time.
+//!
+//! With the feature `net`, the module of that name has real brokers and sockets, which have all of these.
 #![forbid(unsafe_code)]
 
 mod broker;
 mod brought;
 mod frame;
 mod item;
+#[cfg(feature = "net")]
+pub mod net;
 mod network;
 mod pair;
 mod random;
