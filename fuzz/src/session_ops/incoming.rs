@@ -195,6 +195,7 @@ impl World {
         let head = PublishHeader::decode(header, body).expect("was taken");
         let id = head.and_then(|(head, _)| head.delivery.packet_id());
         let link = self.link.as_mut().expect("is open");
+        link.arrives_for_ack = false;
         match input {
             Some(Input::Message(message)) => {
                 let (head, head_len) = head.expect("was taken");
@@ -202,6 +203,7 @@ impl World {
                 judge_message(&message, head);
                 assert_eq!(message.payload, &body[head_len..consumed - header_len]);
                 if let Some(id) = id {
+                    link.arrives_for_ack = true;
                     link.received.push_back(Received {
                         id,
                         token: Some(message.token.expect("is to be acknowledged")),
@@ -221,6 +223,7 @@ impl World {
                 assert!(length > max_incoming);
                 assert_eq!(topic, head.expect("was taken").0.topic);
                 if let Some(id) = id {
+                    link.arrives_for_ack = true;
                     link.received.push_back(oversized(id));
                 }
                 link.arriving = skip(left);
@@ -243,7 +246,11 @@ impl World {
             }
             Some(Input::Discarded { remaining_length }) => {
                 assert_eq!(remaining_length, length);
-                assert_eq!(link.reading, Reading::Discarding);
+                assert!(matches!(
+                    link.reading,
+                    Reading::Overrun | Reading::Discarding
+                ));
+                link.reading = Reading::Discarding;
                 assert!(id.is_some(), "QoS 0 is not discarded");
                 link.arriving = skip(left);
             }
@@ -264,7 +271,10 @@ impl World {
                 if let [high, low] = id[..] {
                     let id = PacketId::new(u16::from_be_bytes([high, low])).expect("was taken");
                     link.arriving = skip(*left);
-                    if link.reading != Reading::Discarding {
+                    if matches!(link.reading, Reading::Overrun | Reading::Discarding) {
+                        link.reading = Reading::Discarding;
+                    } else {
+                        link.arrives_for_ack = true;
                         link.received.push_back(oversized(id));
                     }
                 }

@@ -31,7 +31,7 @@ impl World {
             Some(Event::ReadOn) => {
                 let link = self.link.as_mut().expect("reads");
                 assert_eq!(link.reading, Reading::Paused);
-                link.reading = Reading::Discarding;
+                link.reading = Reading::Overrun;
             }
             other => panic!("{other:?} at a deadline"),
         }

@@ -73,6 +73,8 @@ pub(super) struct Link {
     pub(super) inbound: VecDeque<u8>,
     pub(super) buffer: Vec<u8>,
     pub(super) arriving: Arriving,
+    /// Whether what is arriving is the last of `received`.
+    pub(super) arrives_for_ack: bool,
     pub(super) reading: Reading,
     /// QoS 1 messages in order of receipt.
     pub(super) received: VecDeque<Received>,
@@ -122,6 +124,9 @@ pub(super) enum Arriving {
 pub(super) enum Reading {
     On,
     Paused,
+    /// It reads on although consumers stall.
+    Overrun,
+    /// It has discarded messages because of that.
     Discarding,
 }
 
@@ -311,6 +316,7 @@ impl World {
             inbound: VecDeque::new(),
             buffer: Vec::new(),
             arriving: Arriving::Packet,
+            arrives_for_ack: false,
             reading: Reading::On,
             received: VecDeque::new(),
             broker_id: 0,
@@ -494,11 +500,10 @@ impl World {
     pub(super) fn drained(&mut self) {
         self.session.handle_drained();
         let Some(link) = &mut self.link else { return };
-        if link.reading == Reading::Discarding {
-            link.reading = Reading::On;
-            if self.stage != Stage::Transient {
-                self.cycle();
-            }
+        match link.reading {
+            Reading::Discarding if self.stage != Stage::Transient => self.cycle(),
+            Reading::Overrun | Reading::Discarding => link.reading = Reading::On,
+            Reading::On | Reading::Paused => {}
         }
     }
 
