@@ -20,6 +20,9 @@ enum Admission {
     Discard,
 }
 
+/// Bytes consumed, and what they brought.
+type Taken<'b, S> = Result<(usize, Option<Input<'b, <S as Storage>::Handle>>), Error>;
+
 impl<S: Storage> Session<S> {
     /// Takes at most one packet, or one chunk of a payload, from received bytes.
     ///
@@ -29,11 +32,7 @@ impl<S: Storage> Session<S> {
     ///
     /// # Errors
     /// The connection is over: close the transport and call [`handle_closed`](Self::handle_closed).
-    pub fn handle_input<'b>(
-        &mut self,
-        now: Instant,
-        input: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    pub fn handle_input<'b>(&mut self, now: Instant, input: &'b [u8]) -> Taken<'b, S> {
         if input.is_empty()
             || matches!(
                 self.link.phase,
@@ -53,10 +52,7 @@ impl<S: Storage> Session<S> {
         result
     }
 
-    fn handle_bytes<'b>(
-        &mut self,
-        input: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    fn handle_bytes<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
         match self.link.incoming {
             Incoming::Packet => self.handle_packet(input),
             Incoming::Payload { left } => {
@@ -78,10 +74,7 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    fn handle_packet<'b>(
-        &mut self,
-        input: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
         let Some((header, header_len)) = FixedHeader::decode(input)? else {
             return Ok((0, None));
         };
@@ -147,7 +140,7 @@ impl<S: Storage> Session<S> {
         header: FixedHeader,
         header_len: usize,
         body: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    ) -> Taken<'b, S> {
         let publish = Publish::decode(header, body)?;
         let consumed = header_len + body.len();
         let token = match self.admit(publish.delivery)? {
@@ -177,7 +170,7 @@ impl<S: Storage> Session<S> {
         header: FixedHeader,
         header_len: usize,
         body: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    ) -> Taken<'b, S> {
         let remaining_length = header.remaining_length.get();
         let oversized = remaining_length > self.config.max_incoming;
         if oversized && self.config.oversized == Oversized::Close {
@@ -243,7 +236,7 @@ impl<S: Storage> Session<S> {
         header: FixedHeader,
         header_len: usize,
         body: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    ) -> Taken<'b, S> {
         let remaining_length = header.remaining_length.get();
         if self.config.oversized == Oversized::Close {
             return Err(Error::Oversized { remaining_length });
@@ -278,7 +271,7 @@ impl<S: Storage> Session<S> {
         before: u32,
         high: Option<u8>,
         left: u32,
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    ) -> Taken<'b, S> {
         let n = input.len().min(before as usize);
         if n > 0 {
             self.link.incoming = Incoming::SkipToId {
