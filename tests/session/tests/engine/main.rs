@@ -2,9 +2,14 @@
 
 mod abandon;
 mod hostile;
+mod ids;
 mod incoming;
 mod keep_alive;
+mod normative;
+mod outgoing;
+mod peers;
 mod poison;
+mod random;
 mod restore;
 mod resume;
 mod shutdown;

@@ -2,7 +2,7 @@
 
 use mqtt_codec::session::{Change, Config};
 use mqtt_codec::wire::{Packet, PacketId, SessionPresent};
-use testkit::{AckOrder, Broker, GrowingStorage, Item, Pair, Script};
+use testkit::{AckOrder, GrowingStorage, Item, Pair, Script};
 
 use crate::secs;
 
@@ -164,7 +164,7 @@ fn no_message_is_lost_wherever_the_process_dies() {
         dead.cut();
         let store = Store::replay(&dead.changes[..crash_at], &accepted);
         let mut pair = Pair::new(Config::new());
-        pair.broker = std::mem::replace(&mut dead.broker, Broker::default());
+        pair.broker = std::mem::take(&mut dead.broker);
         // of every message whose acceptance reached the disk, the broker has a copy in the end
         let next = id(accepted.len() as u16 + 1);
         let entries = store.0.clone();

@@ -203,7 +203,7 @@ fn a_cut_at_every_byte_towards_the_broker_loses_and_reorders_nothing() {
             assert!(!kept || pair.received().contains(&"hello".into()), "{at}");
             repeats += pair.tap.repeats();
         }
-        assert!(repeats > 100, "of {}: {repeats}", whole.arrived_up);
+        assert!(repeats > 40, "of {}: {repeats}", whole.arrived_up);
     }
 }
 

@@ -250,7 +250,7 @@ impl Broker {
             Packet::PubAck(packet_id) => self.handle_puback(id, &client, packet_id),
             Packet::Subscribe(subscribe) => {
                 let filters = subscribe.filters();
-                self.state(&client).subscribe(filters.clone());
+                self.state(&client).subscribe(filters);
                 let codes = filters.map(|(_, qos)| SubAckCode::Granted(qos.min(QoS::AtLeastOnce)));
                 let codes: Vec<_> = codes.collect();
                 let suback = SubAck::new(subscribe.id(), codes.iter().copied());

@@ -147,10 +147,10 @@ impl State {
     fn unused_id(&mut self) -> PacketId {
         loop {
             self.next_id = self.next_id.wrapping_add(1);
-            if let Some(id) = PacketId::new(self.next_id) {
-                if !self.in_flight.iter().any(|message| message.id == Some(id)) {
-                    return id;
-                }
+            if let Some(id) = PacketId::new(self.next_id)
+                && !self.in_flight.iter().any(|message| message.id == Some(id))
+            {
+                return id;
             }
         }
     }

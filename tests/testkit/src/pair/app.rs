@@ -108,11 +108,11 @@ impl Pair {
     }
 
     fn resume_reading(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            if connection.is_paused {
-                connection.is_paused = false;
-                self.session.handle_resumed(self.now);
-            }
+        if let Some(connection) = &mut self.connection
+            && connection.is_paused
+        {
+            connection.is_paused = false;
+            self.session.handle_resumed(self.now);
         }
     }
 }
