@@ -4,10 +4,12 @@
 //! $ cargo run --example quickstart
 //! $ cargo run --example quickstart -- mqtt://localhost
 //! ```
+use std::process::ExitCode;
+
 use anyhow::{Context, Result};
 use clap::Parser;
 use mqtt_client::{Client, QoS};
-use support::start_broker;
+use support::{exit_code, start_broker};
 
 /// Connects, subscribes, publishes with acknowledgement, receives and disconnects, step by step.
 #[derive(Parser)]
@@ -18,8 +20,12 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let url = match Arguments::parse().url {
+async fn main() -> ExitCode {
+    exit_code(run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let url = match arguments.url {
         Some(url) => url,
         None => {
             let broker = start_broker()?;

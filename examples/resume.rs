@@ -4,12 +4,12 @@
 //! $ cargo run --example resume
 //! $ cargo run --example resume -- mqtt://localhost
 //! ```
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use mqtt_client::{Client, ConnectOptions, Event, Filter, QoS, SessionStart, Stats, Subscription};
-use support::{Line, start_broker};
+use support::{Line, exit_code, start_broker};
 use tokio::time::{sleep, timeout};
 
 /// Shows what becomes of messages, sent and received, when a link breaks and when a program is restarted.
@@ -20,8 +20,12 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let url = match Arguments::parse().url {
+async fn main() -> ExitCode {
+    exit_code(run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let url = match arguments.url {
         Some(url) => url,
         None => format!("mqtt://{}", start_broker()?),
     };

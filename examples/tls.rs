@@ -4,9 +4,9 @@
 //! $ cargo run --example tls
 //! $ cargo run --example tls -- mqtts://broker.example --ca ca.pem --cert client.pem --key client.key
 //! ```
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use mqtt_client::{
     Client, ConnectOptions, QoS, TlsOptions,
@@ -16,7 +16,7 @@ use mqtt_client::{
     },
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use support::start_broker;
+use support::{exit_code, start_broker};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -32,24 +32,28 @@ struct Arguments {
     /// Broker, mqtts://[user:password@]host[:port].
     url: Option<String>,
     /// PEM file of the certificate authorities to trust, instead of the public ones.
-    #[arg(long, requires = "url")]
+    #[arg(long, value_name = "FILE", requires = "url")]
     ca: Option<PathBuf>,
     /// PEM file of the client's certificate, followed by its intermediates.
-    #[arg(long, requires = "url", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "url", requires = "key")]
     cert: Option<PathBuf>,
     /// PEM file of the client's private key.
-    #[arg(long, requires = "url", requires = "cert")]
+    #[arg(long, value_name = "FILE", requires = "url", requires = "cert")]
     key: Option<PathBuf>,
     /// The name that the broker's certificate carries, if that is not the host of the URL.
-    #[arg(long, requires = "url")]
+    #[arg(long, value_name = "NAME", requires = "url")]
     server_name: Option<String>,
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    exit_code(run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
     match &arguments.url {
         Some(url) => {
+            ensure!(url.starts_with("mqtts://"), "TLS needs an mqtts:// URL");
             let mut options: ConnectOptions = url.parse()?;
             options = options.tls(tls_options(&arguments)?);
             if let Some(name) = arguments.server_name {

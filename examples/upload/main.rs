@@ -13,14 +13,20 @@ mod memory;
 mod receive;
 mod send;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
+use support::exit_code;
 
 use self::arguments::{Arguments, Command};
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    exit_code(run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Some(Command::Receive(place)) => receive::run(place).await,
         None => send::run(arguments.send).await,

@@ -214,7 +214,7 @@ async fn start_receiver(place: &mut Place) -> Result<Child> {
     let line = lines.next_line().await?.unwrap_or_default();
     let at = line
         .strip_prefix(READY)
-        .context("the receiving process has failed")?;
+        .context("the receiving process did not start")?;
     place.broker.get_or_insert_with(|| at.to_owned());
     Ok(child)
 }
