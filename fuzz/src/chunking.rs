@@ -6,7 +6,9 @@ use mqtt_codec::session::{
     Config, Content, Error, FixedStorage, Identity, Input, Instant, Message, Outgoing, Oversized,
     Session,
 };
-use mqtt_codec::wire::{ClientId, PacketId, QoS, Retain, SubAckCode, TopicFilter, TopicName};
+use mqtt_codec::wire::{
+    ClientId, Packet, PacketId, QoS, Retain, SubAckCode, TopicFilter, TopicName,
+};
 
 use crate::source::Source;
 
@@ -22,6 +24,7 @@ pub fn run(data: &[u8]) {
     let pieces = source.bytes(count);
     let stream = source.rest();
     let whole = play(settings, &[], stream);
+    judge(&whole, stream);
     assert_eq!(play(settings, pieces, stream), whole);
     assert_eq!(play(settings, &[1; 256], stream), whole);
 }
@@ -113,6 +116,48 @@ fn play(settings: Settings, pieces: &[u8], stream: &[u8]) -> Played {
         }
     }
     played
+}
+
+/// The messages are those that the packets of the stream hold, as far as it was followed.
+fn judge(played: &Played, stream: &[u8]) {
+    let mut brought = played.happened.iter().filter(|happened| {
+        matches!(
+            happened,
+            Happened::Message { .. } | Happened::Oversized { .. }
+        )
+    });
+    let mut rest = stream;
+    while let Ok(Some((packet, len))) = Packet::decode(rest) {
+        rest = &rest[len..];
+        let Packet::Publish(publish) = packet else {
+            continue;
+        };
+        match brought.next() {
+            Some(Happened::Message { topic, payload, .. }) => {
+                assert_eq!(topic.as_bytes(), publish.topic.as_bytes());
+                assert_eq!(payload, publish.payload);
+            }
+            Some(Happened::Oversized {
+                remaining_length, ..
+            }) => {
+                assert!(*remaining_length as usize > publish.payload.len());
+            }
+            _ => {
+                let end = played.happened.last();
+                assert!(
+                    matches!(end, Some(Happened::Ended(_))),
+                    "a message is missing"
+                );
+                return;
+            }
+        }
+    }
+    // What is still arriving may have been brought in part. What is malformed may have been skipped unseen.
+    let is_malformed = Packet::decode(rest).is_err();
+    assert!(
+        is_malformed || brought.count() <= 1,
+        "a message that was never sent"
+    );
 }
 
 type Engine = Session<FixedStorage<Item, 4, 2, 2>>;
