@@ -24,7 +24,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
 ];
 
 /// Packages whose tests start a broker; their step runs after the others.
-pub(crate) const INTEROP_PACKAGES: &[&str] = &[];
+pub(crate) const INTEROP_PACKAGES: &[&str] = &["mqboard-interop"];
 
 /// Runnable examples with the arguments they are checked with, and the seconds each may take.
 pub(crate) struct Example {

@@ -1,0 +1,2 @@
+//! Real brokers, real sockets, real processes.
+mod storm;
