@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 client on tokio.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

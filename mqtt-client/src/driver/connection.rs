@@ -2,7 +2,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -27,7 +27,7 @@ use crate::{
     options::{Address, Credentials, Will},
     publish::wake_all,
     source::SharedSource,
-    state::{Flush, Item, Output, Payload, SLICES, Shared, State},
+    state::{Flush, FullQueues, Item, Output, Payload, SLICES, Shared, State},
     transport::Transport,
 };
 
@@ -83,6 +83,8 @@ enum Reading {
     On,
     /// A message waits for room in a queue.
     Parked(Parked),
+    /// A QoS 0 message waits for its consumer's turn.
+    Yielded(Parked),
     /// A message waits for room to acknowledge.
     Blocked,
     /// Consumers stall, and reading went on all the same.
@@ -150,12 +152,16 @@ impl<'d> Connection<'d> {
         for _ in 0..ROUNDS {
             let read = self.poll_read(cx)?;
             let written = self.poll_write(cx)?;
+            if matches!(self.reading, Reading::Yielded(_)) {
+                break;
+            }
             if read.is_pending() && written.is_pending() && self.poll_timers(cx)?.is_pending() {
                 return Ok(Poll::Pending);
             }
         }
-        cx.waker().wake_by_ref();
-        Ok(Poll::Pending)
+        // a plain wake-up would let a runtime of one thread come back here before it looks at its main future
+        let turn = pin!(tokio::task::yield_now());
+        Ok(turn.poll(cx))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
@@ -164,30 +170,28 @@ impl<'d> Connection<'d> {
                 match self.input.poll_fill(cx, &mut self.transport) {
                     Poll::Pending => return Ok(Poll::Pending),
                     Poll::Ready(Ok(0)) => return Err(End::Io(io::ErrorKind::UnexpectedEof.into())),
-                    Poll::Ready(Ok(n)) => {
-                        self.driver.shared.lock().stats.bytes_received += n as u64
-                    }
+                    Poll::Ready(Ok(n)) => self.take_input(n)?,
                     Poll::Ready(Err(error)) => return Err(End::Io(error)),
                 }
-                self.take_input()?;
                 Ok(Poll::Ready(()))
             }
-            Reading::Parked(_) | Reading::Blocked => {
+            Reading::Parked(_) | Reading::Yielded(_) | Reading::Blocked => {
                 if !self.resume() {
                     return Ok(Poll::Pending);
                 }
-                self.take_input()?;
+                self.take_input(0)?;
                 Ok(Poll::Ready(()))
             }
         }
     }
 
-    /// Hands received bytes to the session, and what they bring to the streams.
-    fn take_input(&mut self) -> Result<(), End> {
+    /// Hands received bytes, `n` of them new, to the session, and what they bring to the streams.
+    fn take_input(&mut self, mut n: usize) -> Result<(), End> {
         let now = self.now();
         let shared = Arc::clone(&self.driver.shared);
         loop {
             let mut state = shared.lock();
+            state.stats.bytes_received += mem::take(&mut n) as u64;
             let more = self.take_batch(&shared, &mut state, now);
             mem::swap(&mut state.wakes, &mut self.wakes);
             drop(state);
@@ -237,7 +241,11 @@ impl<'d> Connection<'d> {
                     });
                 }
                 Action::Park(parked) if matches!(self.reading, Reading::Discarding) => {
-                    state.discard(&parked)
+                    state.drop_parked(shared, parked);
+                }
+                Action::Park(parked) if parked.qos() == QoS::AtMostOnce => {
+                    self.reading = Reading::Yielded(parked);
+                    return Ok(false);
                 }
                 Action::Park(parked) => {
                     state.session.handle_paused();
@@ -264,6 +272,12 @@ impl<'d> Connection<'d> {
                 if let Some(parked) = state.retry(&shared, parked) {
                     self.reading = Reading::Parked(parked);
                     return false;
+                }
+            }
+            Reading::Yielded(parked) => {
+                // no room after the consumer's turn: the message is dropped, as are others till the next turn
+                if let Some(parked) = state.retry(&shared, parked) {
+                    state.drop_parked(&shared, parked);
                 }
             }
             Reading::Blocked if state.session.is_ack_full() => {
@@ -431,6 +445,7 @@ impl<'d> Connection<'d> {
                     self.sleep.as_mut().reset(deadline);
                 }
             }
+            state.full_queues = FullQueues::Yield;
             state.driver = Some(cx.waker().clone());
             drop(state);
             if self.sleep.as_mut().poll(cx).is_pending() {
@@ -455,7 +470,7 @@ impl<'d> Connection<'d> {
             }
             warn!("consumers stall: discarding QoS 1 messages until they have caught up");
             if let Reading::Parked(parked) = mem::replace(&mut self.reading, Reading::Discarding) {
-                state.discard(&parked);
+                state.drop_parked(&self.driver.shared, parked);
             }
             state.session.handle_resumed(now);
             self.events.push(Event::Stalled);

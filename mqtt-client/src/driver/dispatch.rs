@@ -8,7 +8,7 @@ use crate::{
     events::{Event, SessionState},
     message::{Receipt, Settlement},
     options::Unmatched,
-    state::{Arrival, Body, DefaultStream, Shared, State},
+    state::{Arrival, Body, DefaultStream, FullQueues, Shared, State},
 };
 
 /// What arrives in chunks is put together here; it grows with what has come, not with what was announced.
@@ -19,11 +19,18 @@ pub(super) struct Assembly {
     token: Option<AckToken>,
 }
 
-/// A QoS 1 message for a full queue. Nothing more is read until it has found room.
+/// A message for a full queue. At QoS 1 nothing more is read until it has found room; at QoS 0 the consumer gets one
+/// turn to make some.
 #[derive(Debug)]
 pub(super) struct Parked {
     arrival: Arrival<'static>,
     token: Option<AckToken>,
+}
+
+impl Parked {
+    pub(super) fn qos(&self) -> QoS {
+        self.arrival.qos
+    }
 }
 
 /// What the connection has to do after an input.
@@ -160,13 +167,11 @@ impl State {
         if matching == 0 {
             return self.route_unmatched(shared, arrival, token);
         }
-        if arrival.qos != QoS::AtMostOnce {
+        if self.waits_for_room(arrival) {
             let mut full = false;
             for index in 0..matching {
                 let key = self.router.matched(index);
-                let queue = self.router.queue(key);
-                queue.blocks = !queue.has_room_for(arrival);
-                full |= queue.blocks;
+                full |= self.router.queue(key).blocks(arrival);
             }
             if full {
                 return false;
@@ -196,15 +201,17 @@ impl State {
                 self.settle(token, Settlement::Acknowledged);
             }
         } else {
-            let queue = self.router.queue(key);
-            queue.blocks = arrival.qos != QoS::AtMostOnce && !queue.has_room_for(arrival);
-            if queue.blocks {
+            if self.waits_for_room(arrival) && self.router.queue(key).blocks(arrival) {
                 return false;
             }
             self.push(key, arrival, token.map(|token| Receipt::new(token, 1)));
         }
         self.count_received(arrival.qos);
         true
+    }
+
+    fn waits_for_room(&self, arrival: &Arrival<'_>) -> bool {
+        arrival.qos != QoS::AtMostOnce || self.full_queues == FullQueues::Yield
     }
 
     fn push(&mut self, key: usize, arrival: &Arrival<'_>, receipt: Option<Receipt>) {
@@ -234,11 +241,17 @@ impl State {
         (!found_room).then_some(parked)
     }
 
-    /// Gives up a message that found no room for too long; the broker sends it again on the next connection.
-    pub(super) fn discard(&mut self, parked: &Parked) {
-        self.stats.discarded_while_stalled += 1;
-        if let Some(token) = parked.token {
-            self.session.give_up(token);
+    /// Gives up a message that found no room: at QoS 0 for good, at QoS 1 till the broker sends it on the next connection.
+    pub(super) fn drop_parked(&mut self, shared: &Shared, parked: Parked) {
+        match parked.token {
+            None => {
+                self.full_queues = FullQueues::Drop;
+                self.retry(shared, parked);
+            }
+            Some(token) => {
+                self.stats.discarded_while_stalled += 1;
+                self.session.give_up(token);
+            }
         }
     }
 

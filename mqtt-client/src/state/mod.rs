@@ -62,6 +62,7 @@ pub(crate) struct State {
     pub(crate) default_stream: DefaultStream,
     /// Queues of declared subscriptions that nobody has taken.
     pub(crate) untaken: Vec<(Filter, usize)>,
+    pub(crate) full_queues: FullQueues,
     pub(crate) outbox_messages: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) room: Room,
@@ -95,6 +96,15 @@ pub(crate) struct Flush {
 pub(crate) enum DefaultStream {
     Free,
     Taken,
+}
+
+/// What happens with a QoS 0 message for a full queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FullQueues {
+    /// The consumer, who may run on the same thread, gets a turn first.
+    Yield,
+    /// It had one.
+    Drop,
 }
 
 #[derive(Debug, Clone)]
@@ -132,6 +142,7 @@ impl Shared {
                 default_queue,
                 default_stream: DefaultStream::Free,
                 untaken: Vec::new(),
+                full_queues: FullQueues::Yield,
                 outbox_messages: 0,
                 outbox_bytes: 0,
                 room: Room::default(),

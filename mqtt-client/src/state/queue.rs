@@ -126,6 +126,12 @@ impl Queue {
         held < self.capacity.messages && (held == 0 || bytes <= self.capacity.bytes)
     }
 
+    /// Whether the message has to wait for room here; the connection is told when there is some.
+    pub(crate) fn blocks(&mut self, arrival: &Arrival<'_>) -> bool {
+        self.blocks = !self.has_room_for(arrival);
+        self.blocks
+    }
+
     pub(crate) fn push(&mut self, arrival: &Arrival<'_>, receipt: Option<Receipt>) {
         let bytes = match &arrival.body {
             Body::Owned(bytes) => bytes.clone(),
