@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 packets ([`wire`]) and the client session engine ([`session`]), sans-IO.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
