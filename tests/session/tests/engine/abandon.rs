@@ -127,6 +127,22 @@ fn a_publish_that_never_left_does_not_cost_the_session() {
 }
 
 #[test]
+fn a_publish_that_never_left_whole_does_not_cost_the_session() {
+    let mut script = Script::connected(Config::new());
+    script.enqueue(Item::numbered(1));
+    script.stage();
+    script.close();
+    // the first time in vain, the second time in part
+    script.connect(SessionPresent::Present);
+    let n = script.stage_some(5).len();
+    script.written(n);
+    assert!(script.session.abandon(id(1)).is_some());
+    assert!(script.session.wants_close());
+    script.close();
+    assert_eq!(connect_flags(&script.open()) & CLEAN_SESSION, 0);
+}
+
+#[test]
 fn a_publish_half_sent_on_the_later_connection_counts_as_whole_if_an_earlier_one_carried_it() {
     let mut script = Script::connected(Config::new());
     script.enqueue(Item::numbered(1));

@@ -1,6 +1,7 @@
 //! The session engine against written-out bytes and against a broker model.
 
 mod abandon;
+mod backoff;
 mod hostile;
 mod ids;
 mod incoming;

@@ -132,6 +132,17 @@ fn a_stop_is_not_taken_back_by_a_cycle() {
 }
 
 #[test]
+fn a_stop_is_not_taken_back_by_a_packet_given_up_half_sent() {
+    let mut script = Script::connected(Config::new());
+    let id = script.enqueue(Item::numbered(1));
+    script.stage_some(3);
+    script.session.disconnect();
+    script.session.abandon(id);
+    assert!(script.session.wants_close());
+    assert_eq!(script.close(), Next::Never);
+}
+
+#[test]
 fn input_after_disconnect_is_ignored() {
     let mut script = Script::connected(Config::new());
     script.session.disconnect();
