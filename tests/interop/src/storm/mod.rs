@@ -52,7 +52,7 @@ impl Storm {
     pub async fn blow(self, tell: impl Fn(usize, usize)) -> Report {
         let broker = Mosquitto::start().await;
         // Short enough that the last cut comes before the last message.
-        let between = (self.messages / self.cuts.max(1) / 2).max(1);
+        let between = (self.messages * 7 / 10 / self.cuts.max(1)).max(1);
         let plan = Plan::random(self.seed, self.cuts).packets_between(between as u32);
         let proxy = Arc::new(Proxy::start(broker.address(Listener::Plain), plan).await);
         let mut weather = Weather::new(broker, Arc::clone(&proxy)).await;
