@@ -175,7 +175,12 @@ impl<S: Storage> Session<S> {
     ///
     /// Returns false, without effect, if the token was used or its connection has ended.
     pub fn give_up(&mut self, token: AckToken) -> bool {
-        self.link.acks.give_up(self.storage.acks(), token)
+        let was_open = self.link.acks.give_up(self.storage.acks(), token);
+        // the message that stalls is given up by the caller: it must come again as those that are skipped do
+        if was_open && self.link.reading == Reading::Overrun {
+            self.link.reading = Reading::Discarding;
+        }
+        was_open
     }
 
     /// Takes the oldest PUBLISH that is not settled out of the session, for a caller that ends for good and reports
