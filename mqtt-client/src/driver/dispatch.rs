@@ -49,7 +49,7 @@ impl State {
     pub(super) fn handle_input(&mut self, shared: &Shared, input: Input<'_, Item>) -> Action {
         match input {
             Input::Connected { session } => Action::Connected(self.handle_connected(session)),
-            Input::Message(message) => return self.handle_message(shared, &message),
+            Input::Message(message) => self.handle_message(shared, &message),
             Input::Acknowledged { handle, .. } => {
                 if let Item::Publish(publication) = handle {
                     self.stats.acknowledged += 1;

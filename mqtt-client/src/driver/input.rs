@@ -20,7 +20,7 @@ pub(super) struct Input {
     max: usize,
 }
 
-const FIRST: usize = 2 * 1_024;
+const FIRST: usize = 512;
 
 impl Input {
     pub(super) const fn new(max: usize) -> Self {

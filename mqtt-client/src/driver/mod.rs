@@ -111,7 +111,7 @@ impl Driver {
         loop {
             let address = self.settings.address(self.attempts).clone();
             self.attempts += 1;
-            let Some(opened) = self.until_stopped(self.connect(&address)).await else {
+            let Some(opened) = self.until_stopped(Box::pin(self.connect(&address))).await else {
                 return self.stopped();
             };
             let ended = match opened.and_then(|seed| Connection::new(&mut self, seed)) {

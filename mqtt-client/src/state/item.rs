@@ -113,9 +113,9 @@ pub(crate) struct HeapStorage {
     max_publishes: usize,
 }
 
-const FIRST_PUBLISHES: usize = 8;
-const CONTROLS: usize = 8;
-const FIRST_ACKS: usize = 32;
+const FIRST_PUBLISHES: usize = 4;
+const CONTROLS: usize = 4;
+const FIRST_ACKS: usize = 24;
 /// Every packet id of the broker.
 const MAX_ACKS: usize = 65_535;
 

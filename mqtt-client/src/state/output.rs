@@ -25,8 +25,8 @@ pub(crate) struct Output {
 
 /// Payloads from this size on are not copied, bytes.
 pub(crate) const SHARED_FROM: usize = 8 * 1_024;
-const FIRST_BUFFER: usize = 1_024;
-const KEPT_BUFFER: usize = 4 * 1_024;
+const FIRST_BUFFER: usize = 256;
+const KEPT_BUFFER: usize = 1_024;
 /// Slices of one vectored write.
 pub(crate) const SLICES: usize = 16;
 
