@@ -154,12 +154,10 @@ mod tests {
         while !output.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = output.slices(&mut slices);
-            let bytes: Vec<u8> = slices[..count]
-                .iter()
-                .flat_map(|slice| slice.to_vec())
-                .collect();
-            let n = step.min(bytes.len());
-            all.extend(&bytes[..n]);
+            let bytes = slices[..count].iter().flat_map(|slice| slice.iter());
+            let before = all.len();
+            all.extend(bytes.take(step));
+            let n = all.len() - before;
             output.advance(n);
         }
         all
