@@ -28,7 +28,8 @@ impl<S: Storage> Session<S> {
     ///
     /// Returns the bytes consumed and what they brought, which may borrow from them. The caller keeps the rest and
     /// calls again; with nothing consumed and nothing brought, it first reads more. It must be able to offer
-    /// [`Config::receive_buffer`](super::Config::receive_buffer) bytes at once.
+    /// [`Config::receive_buffer`](super::Config::receive_buffer) bytes at once. Bytes that are offered again are no
+    /// sign of life.
     ///
     /// # Errors
     /// The connection is over: close the transport and call [`handle_closed`](Self::handle_closed).
