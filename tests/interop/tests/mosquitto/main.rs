@@ -1,4 +1,6 @@
 //! Real brokers, real sockets, real processes.
+mod access;
+mod messages;
 mod pressure;
 mod restart;
 mod storm;
