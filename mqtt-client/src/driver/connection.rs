@@ -347,7 +347,7 @@ impl<'d> Connection<'d> {
                 state.room.line(QoS::AtMostOnce).wake_next();
             }
             mem::swap(&mut state.wakes, &mut self.wakes);
-            let finished = state.session.wants_close() && self.writing.is_empty();
+            let finished = state.session.wants_close();
             drop(state);
             wake_all(&mut self.wakes);
             if finished {
