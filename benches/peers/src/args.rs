@@ -53,8 +53,13 @@ impl Command {
         match words[..] {
             ["--help" | "-h"] => Ok(Self::Help),
             ["sink", cpu] => Ok(Self::Sink { cpu: cpu.parse()? }),
-            ["contender", ..] => Ok(Self::Contender { arguments: arguments[1..].to_vec() }),
-            ["codec", name, cpu] => Ok(Self::Codec { name: name.to_owned(), cpu: cpu.parse()? }),
+            ["contender", ..] => Ok(Self::Contender {
+                arguments: arguments[1..].to_vec(),
+            }),
+            ["codec", name, cpu] => Ok(Self::Codec {
+                name: name.to_owned(),
+                cpu: cpu.parse()?,
+            }),
             _ => Plan::parse(arguments.into_iter()).map(Self::Table),
         }
     }
@@ -63,13 +68,26 @@ impl Command {
 impl Plan {
     /// Whether a row of the table is wanted from this client or codec.
     pub fn wants(&self, row: &str, contender: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| name == row || name == contender)
+        self.only.is_empty()
+            || self
+                .only
+                .iter()
+                .any(|name| name == row || name == contender)
     }
 
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut plan = Self { rounds: ROUNDS, share: 1, only: Vec::new(), save: None };
+        let mut plan = Self {
+            rounds: ROUNDS,
+            share: 1,
+            only: Vec::new(),
+            save: None,
+        };
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .with_context(|| format!("{argument} needs a value"))
+            };
             match argument.as_str() {
                 "--quick" => (plan.rounds, plan.share) = (1, QUICK_SHARE),
                 "--rounds" => plan.rounds = value()?.parse().context("--rounds needs a number")?,
@@ -92,7 +110,9 @@ mod tests {
 
     #[test]
     fn no_argument_asks_for_the_whole_table() {
-        let Command::Table(plan) = parse("").unwrap() else { panic!("not a table") };
+        let Command::Table(plan) = parse("").unwrap() else {
+            panic!("not a table")
+        };
         assert_eq!((plan.rounds, plan.share), (ROUNDS, 1));
         assert!(plan.wants("qos0-out-64", "rumqttc"));
     }

@@ -48,7 +48,9 @@ pub trait Contender: Sized + 'static {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         Ok(runtime.block_on(future))
     }
 
@@ -114,8 +116,7 @@ pub fn run(arguments: &[String], allocations: Option<AllocationCounter>) -> Resu
     pin_to_cpu(cpu.parse()?)?;
     give_up_after(RUN_LIMIT);
     let entry = contenders::named(name).with_context(|| format!("no contender {name}"))?;
-    let workload =
-        Workload::named(workload).with_context(|| format!("no workload {workload}"))?;
+    let workload = Workload::named(workload).with_context(|| format!("no workload {workload}"))?;
     let count = (workload.count / share.parse::<u64>()?).max(100);
     let report = (entry.run)(address.parse()?, workload, Run { count, allocations })?;
     println!("{report}");
@@ -132,7 +133,10 @@ pub struct Progress {
 
 impl Progress {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { goal: AtomicU64::new(u64::MAX), ..Self::default() })
+        Arc::new(Self {
+            goal: AtomicU64::new(u64::MAX),
+            ..Self::default()
+        })
     }
 
     /// Counts one more; there is one counting task only.
@@ -192,7 +196,10 @@ async fn measure<C: Contender>(
     let start = Stamp::now()?;
     work(&mut client, workload, &payload, run.count).await?;
     let used = start.elapsed()?;
-    let allocated = run.allocations.zip(allocated).map(|(count, before)| count() - before);
+    let allocated = run
+        .allocations
+        .zip(allocated)
+        .map(|(count, before)| count() - before);
     Ok(report(used, run.count, allocated))
 }
 
@@ -207,12 +214,16 @@ async fn work<C: Contender>(
         Work::Publish(delivery) => client.publish(TOPIC, delivery, payload, count).await?,
         Work::Receive(delivery) => {
             let request = format!("{} {} {count}", delivery.bits(), workload.payload_len);
-            client.publish(FLOOD_TOPIC, Delivery::AtLeastOnce, &request.into(), 1).await?;
+            client
+                .publish(FLOOD_TOPIC, Delivery::AtLeastOnce, &request.into(), 1)
+                .await?;
             client.receive(count).await?;
         }
         Work::Latency | Work::Idle => unreachable!("measured apart"),
     }
-    client.publish(FENCE_TOPIC, Delivery::AtLeastOnce, &Bytes::new(), 1).await
+    client
+        .publish(FENCE_TOPIC, Delivery::AtLeastOnce, &Bytes::new(), 1)
+        .await
 }
 
 async fn measure_latency<C: Contender>(
@@ -222,19 +233,27 @@ async fn measure_latency<C: Contender>(
 ) -> Result<Report> {
     let payload = Bytes::from(vec![b'x'; workload.payload_len]);
     for _ in 0..count / 5 {
-        client.publish(TOPIC, Delivery::AtLeastOnce, &payload, 1).await?;
+        client
+            .publish(TOPIC, Delivery::AtLeastOnce, &payload, 1)
+            .await?;
     }
     let mut samples = Vec::with_capacity(count as usize);
     let start = Stamp::now()?;
     for _ in 0..count {
         let sent = Instant::now();
-        client.publish(TOPIC, Delivery::AtLeastOnce, &payload, 1).await?;
+        client
+            .publish(TOPIC, Delivery::AtLeastOnce, &payload, 1)
+            .await?;
         samples.push(sent.elapsed());
     }
     let used = start.elapsed()?;
     samples.sort_unstable();
     let at = |percent: usize| samples[samples.len() * percent / 100].as_nanos() as f64;
-    Ok(Report { p50: Some(at(50)), p99: Some(at(99)), ..report(used, count, None) })
+    Ok(Report {
+        p50: Some(at(50)),
+        p99: Some(at(99)),
+        ..report(used, count, None)
+    })
 }
 
 async fn measure_idle<C: Contender>(address: SocketAddr, count: u64) -> Result<Report> {
@@ -250,10 +269,14 @@ async fn measure_idle<C: Contender>(address: SocketAddr, count: u64) -> Result<R
     }
     // A round trip after all connections: their tasks have come to rest behind it.
     let last = clients.last_mut().context("no connection was opened")?;
-    last.publish(FENCE_TOPIC, Delivery::AtLeastOnce, &Bytes::new(), 1).await?;
+    last.publish(FENCE_TOPIC, Delivery::AtLeastOnce, &Bytes::new(), 1)
+        .await?;
     let used = start.elapsed()?;
     let grown = resident_bytes()?.saturating_sub(before);
-    Ok(Report { resident: Some(grown as f64 / count as f64), ..report(used, count, None) })
+    Ok(Report {
+        resident: Some(grown as f64 / count as f64),
+        ..report(used, count, None)
+    })
 }
 
 /// Ends the process when a client hangs.

@@ -20,6 +20,8 @@ mod table;
 mod targets;
 mod workload;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, ensure};
 
 pub use contender::{AllocationCounter, Contender};
@@ -28,7 +30,17 @@ use args::Command;
 use rounds::Results;
 
 /// The whole program; the counter comes from the binary that has a counting allocator.
-pub fn main(allocations: Option<AllocationCounter>) -> Result<()> {
+pub fn main(allocations: Option<AllocationCounter>) -> ExitCode {
+    match run(allocations) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(allocations: Option<AllocationCounter>) -> Result<()> {
     match Command::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", args::USAGE),
         Command::Sink { cpu } => sink::run(cpu)?,
@@ -40,7 +52,11 @@ pub fn main(allocations: Option<AllocationCounter>) -> Result<()> {
             if let Some(path) = &plan.save {
                 std::fs::write(path, results.to_lines())?;
             }
-            ensure!(results.failures.is_empty(), "{} runs failed", results.failures.len());
+            ensure!(
+                results.failures.is_empty(),
+                "{} runs failed",
+                results.failures.len()
+            );
         }
     }
     Ok(())

@@ -46,7 +46,11 @@ impl Stamp {
     pub fn elapsed(&self) -> Result<Used> {
         let wall = self.wall.elapsed();
         let now = Self::now()?;
-        Ok(Used { wall, user: now.user - self.user, system: now.system - self.system })
+        Ok(Used {
+            wall,
+            user: now.user - self.user,
+            system: now.system - self.system,
+        })
     }
 }
 

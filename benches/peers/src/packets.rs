@@ -1,7 +1,12 @@
 //! The few packet encodings that the sink, the raw sockets and the codec inputs need.
 
 /// Appends a PUBLISH head: everything up to the payload.
-pub fn push_publish_head(out: &mut Vec<u8>, topic: &str, packet_id: Option<u16>, payload_len: usize) {
+pub fn push_publish_head(
+    out: &mut Vec<u8>,
+    topic: &str,
+    packet_id: Option<u16>,
+    payload_len: usize,
+) {
     let id_len = if packet_id.is_some() { 2 } else { 0 };
     out.push(if packet_id.is_some() { 0x32 } else { 0x30 });
     push_remaining_length(out, 2 + topic.len() + id_len + payload_len);

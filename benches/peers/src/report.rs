@@ -53,7 +53,11 @@ impl FromStr for Report {
         let mut report = Self::default();
         for field in line.split_whitespace() {
             let (name, value) = field.split_once('=').context("a field without `=`")?;
-            let value = Some(value.parse().with_context(|| format!("bad value of {name}"))?);
+            let value = Some(
+                value
+                    .parse()
+                    .with_context(|| format!("bad value of {name}"))?,
+            );
             match name {
                 "wall" => report.wall = value,
                 "cpu" => report.cpu = value,
@@ -75,7 +79,11 @@ mod tests {
 
     #[test]
     fn a_report_survives_its_text_form() {
-        let report = Report { wall: Some(12.5), p99: Some(3.0), ..Report::default() };
+        let report = Report {
+            wall: Some(12.5),
+            p99: Some(3.0),
+            ..Report::default()
+        };
         assert_eq!(report.to_string().parse::<Report>().unwrap(), report);
     }
 }

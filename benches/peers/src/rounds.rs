@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -36,24 +36,39 @@ impl Results {
             progress.step(format_args!("allocations, {}, {client}", workload.name));
             match programs.run_client(&programs.counting, client, workload, plan.share) {
                 Ok(report) => {
-                    results.allocations.extend(report.allocations.map(|it| ((workload.name, client), it)));
+                    results
+                        .allocations
+                        .extend(report.allocations.map(|it| ((workload.name, client), it)));
                 }
                 Err(error) => results.fail(workload.name, client, &error),
             }
         }
         for round in 1..=plan.rounds {
             for (workload, client) in pairs(plan) {
-                progress.step(format_args!("round {round} of {}, {}, {client}", plan.rounds, workload.name));
+                progress.step(format_args!(
+                    "round {round} of {}, {}, {client}",
+                    plan.rounds, workload.name
+                ));
                 match programs.run_client(&programs.plain, client, workload, plan.share) {
-                    Ok(report) => results.clients.entry((workload.name, client)).or_default().push(report),
+                    Ok(report) => results
+                        .clients
+                        .entry((workload.name, client))
+                        .or_default()
+                        .push(report),
                     Err(error) => results.fail(workload.name, client, &error),
                 }
             }
             for codec in wanted_codecs(plan) {
-                progress.step(format_args!("round {round} of {}, codec, {codec}", plan.rounds));
+                progress.step(format_args!(
+                    "round {round} of {}, codec, {codec}",
+                    plan.rounds
+                ));
                 match programs.run_codec(codec) {
                     Ok(figures) => {
-                        for (row, figure) in figures {
+                        for (row, figure) in figures
+                            .into_iter()
+                            .filter(|(row, _)| plan.wants(row, codec))
+                        {
                             results.codecs.entry((row, codec)).or_default().push(figure);
                         }
                     }
@@ -99,7 +114,11 @@ impl Programs {
     fn find() -> Result<Self> {
         let plain = std::env::current_exe()?;
         let counting = plain.with_file_name("bench-counting");
-        ensure!(counting.is_file(), "{} is missing: build with --bins", counting.display());
+        ensure!(
+            counting.is_file(),
+            "{} is missing: build with --bins",
+            counting.display()
+        );
         Ok(Self { plain, counting })
     }
 
@@ -112,8 +131,17 @@ impl Programs {
     ) -> Result<Report> {
         let sink = Sink::start(&self.plain)?;
         let share = share.to_string();
-        let arguments = ["contender", client, workload.name, &sink.address, &share, CONTENDER_CPU];
-        output(Command::new(program).args(arguments))?.trim().parse()
+        let arguments = [
+            "contender",
+            client,
+            workload.name,
+            &sink.address,
+            &share,
+            CONTENDER_CPU,
+        ];
+        output(Command::new(program).args(arguments))?
+            .trim()
+            .parse()
     }
 
     fn run_codec(&self, codec: &str) -> Result<Vec<(&'static str, f64)>> {
@@ -121,7 +149,10 @@ impl Programs {
         let mut figures = Vec::new();
         for line in lines.lines() {
             let (name, figure) = line.split_once('=').context("a line without `=`")?;
-            let row = codecs::ROWS.iter().find(|row| row.name == name).context("an unknown row")?;
+            let row = codecs::ROWS
+                .iter()
+                .find(|row| row.name == name)
+                .context("an unknown row")?;
             figures.push((row.name, figure.parse()?));
         }
         Ok(figures)
@@ -143,7 +174,10 @@ impl Sink {
             .spawn()
             .context("cannot start the sink")?;
         let stdout = process.stdout.take().context("the sink has no output")?;
-        let mut sink = Self { process, address: String::new() };
+        let mut sink = Self {
+            process,
+            address: String::new(),
+        };
         BufReader::new(stdout).read_line(&mut sink.address)?;
         sink.address.truncate(sink.address.trim_end().len());
         ensure!(!sink.address.is_empty(), "the sink did not start");
@@ -159,8 +193,9 @@ impl Drop for Sink {
     }
 }
 
-/// Steps done and the time left, in one line that is overwritten.
+/// Steps done and the time left.
 struct Steps {
+    terminal: bool,
     start: Instant,
     done: usize,
     total: usize,
@@ -168,7 +203,12 @@ struct Steps {
 
 impl Steps {
     fn new(total: usize) -> Self {
-        Self { start: Instant::now(), done: 0, total }
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            start: Instant::now(),
+            done: 0,
+            total,
+        }
     }
 
     fn step(&mut self, what: std::fmt::Arguments<'_>) {
@@ -180,18 +220,33 @@ impl Steps {
             }
         };
         self.done += 1;
-        eprint!("\r\x1b[K[{}/{}{left}] {what}", self.done, self.total);
-        let _ = std::io::stderr().flush();
+        self.line(format_args!("[{}/{}{left}] {what}", self.done, self.total));
     }
 
     fn finish(self) {
         let seconds = self.start.elapsed().as_secs();
-        eprintln!("\r\x1b[K{} runs in {}:{:02}", self.done, seconds / 60, seconds % 60);
+        self.line(format_args!(
+            "{} runs in {}:{:02}\n",
+            self.done,
+            seconds / 60,
+            seconds % 60
+        ));
+    }
+
+    /// Overwrites the line on a terminal, appends one elsewhere.
+    fn line(&self, text: std::fmt::Arguments<'_>) {
+        if self.terminal {
+            eprint!("\r\x1b[K{text}");
+        } else {
+            eprintln!("{text}");
+        }
     }
 }
 
 fn steps(plan: &Plan) -> usize {
-    let counted = pairs(plan).filter(|(workload, _)| counts_allocations(workload)).count();
+    let counted = pairs(plan)
+        .filter(|(workload, _)| counts_allocations(workload))
+        .count();
     counted + plan.rounds * (pairs(plan).count() + wanted_codecs(plan).count())
 }
 
@@ -208,7 +263,11 @@ fn pairs(plan: &Plan) -> impl Iterator<Item = (&'static Workload, &'static str)>
 fn wanted_codecs(plan: &Plan) -> impl Iterator<Item = &'static str> {
     codecs::ALL
         .iter()
-        .filter(|codec| plan.only.is_empty() || codecs::ROWS.iter().any(|row| plan.only.iter().any(|only| only == row.name || only == codec.name)))
+        .filter(|codec| {
+            codecs::ROWS
+                .iter()
+                .any(|row| plan.wants(row.name, codec.name))
+        })
         .map(|codec| codec.name)
 }
 
@@ -217,8 +276,16 @@ fn counts_allocations(workload: &Workload) -> bool {
 }
 
 fn output(command: &mut Command) -> Result<String> {
-    let output = command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).output()?;
+    let output = command
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {}", output.status, errors.trim());
+    ensure!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        errors.trim()
+    );
     Ok(String::from_utf8(output.stdout)?)
 }

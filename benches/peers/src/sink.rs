@@ -119,7 +119,9 @@ impl Connection {
             return Ok(self.swallow());
         }
         let bytes = &self.input[self.start..self.end];
-        let Some((header_len, remaining)) = fixed_header(bytes) else { return Ok(false) };
+        let Some((header_len, remaining)) = fixed_header(bytes) else {
+            return Ok(false);
+        };
         match bytes[0] >> 4 {
             3 => return self.handle_publish(header_len, remaining),
             _ if bytes.len() < header_len + remaining => return Ok(false),
@@ -128,7 +130,8 @@ impl Connection {
             8 => {
                 let (id, filters) = bytes[header_len..header_len + remaining].split_at(2);
                 let granted = granted(filters)?;
-                self.output.extend_from_slice(&[0x90, 2 + granted.len() as u8, id[0], id[1]]);
+                self.output
+                    .extend_from_slice(&[0x90, 2 + granted.len() as u8, id[0], id[1]]);
                 self.output.extend_from_slice(&granted);
             }
             10 => {
@@ -147,17 +150,23 @@ impl Connection {
         let bytes = &self.input[self.start..self.end];
         let mut ack = None;
         if bytes[0] & 0b0110 != 0 {
-            let Some(length) = bytes.get(header_len..header_len + 2) else { return Ok(false) };
+            let Some(length) = bytes.get(header_len..header_len + 2) else {
+                return Ok(false);
+            };
             let topic_len = usize::from(u16::from_be_bytes([length[0], length[1]]));
             let topic = header_len + 2..header_len + 2 + topic_len;
-            let Some(id) = bytes.get(topic.end..topic.end + 2) else { return Ok(false) };
+            let Some(id) = bytes.get(topic.end..topic.end + 2) else {
+                return Ok(false);
+            };
             ack = Some([id[0], id[1]]);
             let topic = &bytes[topic];
             if topic == FENCE_TOPIC.as_bytes() {
                 self.fence = ack.take();
             } else if topic == FLOOD_TOPIC.as_bytes() {
                 let payload = header_len + 4 + topic_len..header_len + remaining;
-                let Some(payload) = bytes.get(payload) else { return Ok(false) };
+                let Some(payload) = bytes.get(payload) else {
+                    return Ok(false);
+                };
                 self.flood = Some(Flood::parse(payload)?);
             }
         }
@@ -188,7 +197,9 @@ impl Connection {
     }
 
     fn send_flood(&mut self) -> Result<()> {
-        let Some(flood) = &mut self.flood else { return Ok(()) };
+        let Some(flood) = &mut self.flood else {
+            return Ok(());
+        };
         loop {
             let room = match flood.id_offset {
                 Some(_) => u64::from(WINDOW) - self.unacknowledged,
@@ -216,10 +227,20 @@ impl Flood {
     fn parse(request: &[u8]) -> Result<Self> {
         let request = std::str::from_utf8(request)?;
         let mut numbers = request.split(' ').map(str::parse::<u64>);
-        let mut next = || numbers.next().context("too few numbers in a flood request")?.context("bad number");
+        let mut next = || {
+            numbers
+                .next()
+                .context("too few numbers in a flood request")?
+                .context("bad number")
+        };
         let (qos, payload_len, left) = (next()?, next()? as usize, next()?);
         let mut packet = Vec::new();
-        push_publish(&mut packet, TOPIC, (qos > 0).then_some(1), &vec![b'x'; payload_len]);
+        push_publish(
+            &mut packet,
+            TOPIC,
+            (qos > 0).then_some(1),
+            &vec![b'x'; payload_len],
+        );
         Ok(Self {
             id_offset: (qos > 0).then(|| packet.len() - payload_len - 2),
             packet_len: packet.len(),

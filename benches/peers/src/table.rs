@@ -31,7 +31,15 @@ pub fn render(results: &Results) -> String {
     let columns = columns(&rows);
     let mut header = vec!["work".to_owned(), "unit".to_owned()];
     header.extend(columns.iter().map(|name| (*name).to_owned()));
-    header.extend(["best peer ÷ ours", "same work ÷ ours", "target", "ours ÷ target"].map(str::to_owned));
+    header.extend(
+        [
+            "best peer ÷ ours",
+            "same work ÷ ours",
+            "target",
+            "ours ÷ target",
+        ]
+        .map(str::to_owned),
+    );
     let mut lines = vec![header];
     lines.extend(rows.iter().map(|row| row.cells(&columns)));
 
@@ -69,10 +77,13 @@ struct Notes {
 
 impl Notes {
     fn index(&mut self, text: String) -> usize {
-        self.texts.iter().position(|known| *known == text).unwrap_or_else(|| {
-            self.texts.push(text);
-            self.texts.len() - 1
-        })
+        self.texts
+            .iter()
+            .position(|known| *known == text)
+            .unwrap_or_else(|| {
+                self.texts.push(text);
+                self.texts.len() - 1
+            })
     }
 }
 
@@ -116,7 +127,10 @@ impl Row {
     fn cells(&self, columns: &[&str]) -> Vec<String> {
         let mut cells = vec![self.name.to_owned(), self.metric.unit().to_owned()];
         cells.extend(columns.iter().map(|column| {
-            let figure = self.figures.iter().find(|figure| figure.contender == *column);
+            let figure = self
+                .figures
+                .iter()
+                .find(|figure| figure.contender == *column);
             figure.map_or_else(absent, |figure| {
                 let note = figure.note.map_or_else(String::new, mark);
                 self.metric.show(figure.value) + &note
@@ -146,7 +160,10 @@ impl Row {
     }
 
     fn value_of(&self, role: Role) -> Option<f64> {
-        self.figures.iter().find(|figure| figure.role == role).map(|figure| figure.value)
+        self.figures
+            .iter()
+            .find(|figure| figure.role == role)
+            .map(|figure| figure.value)
     }
 
     fn best_peer(&self, counts: impl Fn(&Figure) -> bool) -> Option<f64> {
@@ -162,7 +179,9 @@ fn client_rows(results: &Results, notes: &mut Notes) -> Vec<Row> {
     let mut rows = Vec::new();
     for workload in &WORKLOADS {
         let metrics: &[Metric] = match workload.work {
-            Work::Publish(_) | Work::Receive(_) => &[Metric::Cpu, Metric::Wall, Metric::Allocations],
+            Work::Publish(_) | Work::Receive(_) => {
+                &[Metric::Cpu, Metric::Wall, Metric::Allocations]
+            }
             Work::Latency => &[Metric::P50, Metric::P99],
             Work::Idle => &[Metric::Resident],
         };
@@ -175,12 +194,22 @@ fn client_rows(results: &Results, notes: &mut Notes) -> Vec<Row> {
                     let reports = results.clients.get(&key).map_or(&[][..], Vec::as_slice);
                     median(reports.iter().filter_map(|report| metric.of(report)))
                 }?;
-                let note = (entry.remark)(workload).map(|text| notes.index(format!("{}: {text}", entry.name)));
-                Some(Figure { contender: entry.name, role: entry.role, value, note })
+                let note = (entry.remark)(workload)
+                    .map(|text| notes.index(format!("{}: {text}", entry.name)));
+                Some(Figure {
+                    contender: entry.name,
+                    role: entry.role,
+                    value,
+                    note,
+                })
             });
             let figures: Vec<Figure> = figures.collect();
             if !figures.is_empty() {
-                rows.push(Row { name: workload.name, metric, figures });
+                rows.push(Row {
+                    name: workload.name,
+                    metric,
+                    figures,
+                });
             }
         }
     }
@@ -191,20 +220,36 @@ fn codec_rows(results: &Results, notes: &mut Notes) -> Vec<Row> {
     let rows = codecs::ROWS.iter().map(|row| {
         let figures = codecs::ALL.iter().filter_map(|entry| {
             let value = median(results.codecs.get(&(row.name, entry.name))?.iter().copied())?;
-            let note = (entry.remark)(row).map(|text| notes.index(format!("{}: {text}", entry.name)));
-            Some(Figure { contender: entry.name, role: entry.role, value, note })
+            let note =
+                (entry.remark)(row).map(|text| notes.index(format!("{}: {text}", entry.name)));
+            Some(Figure {
+                contender: entry.name,
+                role: entry.role,
+                value,
+                note,
+            })
         });
-        Row { name: row.name, metric: Metric::Packet, figures: figures.collect() }
+        Row {
+            name: row.name,
+            metric: Metric::Packet,
+            figures: figures.collect(),
+        }
     });
     rows.filter(|row| !row.figures.is_empty()).collect()
 }
 
 /// The contenders that have a figure: ours first, then as listed.
 fn columns(rows: &[Row]) -> Vec<&'static str> {
-    let all = contenders::ALL.iter().map(|entry| entry.name).chain(codecs::ALL.iter().map(|entry| entry.name));
+    let all = contenders::ALL
+        .iter()
+        .map(|entry| entry.name)
+        .chain(codecs::ALL.iter().map(|entry| entry.name));
     let mut columns = Vec::new();
     for name in all {
-        let present = rows.iter().flat_map(|row| &row.figures).any(|figure| figure.contender == name);
+        let present = rows
+            .iter()
+            .flat_map(|row| &row.figures)
+            .any(|figure| figure.contender == name);
         if present && !columns.contains(&name) {
             columns.push(name);
         }
@@ -245,7 +290,13 @@ fn absent() -> String {
 /// The cells as a table that reads as text and as Markdown.
 fn aligned(lines: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..lines[0].len())
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
@@ -272,7 +323,10 @@ mod tests {
     use super::*;
 
     fn report(cpu: f64) -> Report {
-        Report { cpu: Some(cpu), ..Report::default() }
+        Report {
+            cpu: Some(cpu),
+            ..Report::default()
+        }
     }
 
     #[test]
@@ -283,7 +337,12 @@ mod tests {
 
     #[test]
     fn ratios_count_the_best_peer_and_the_best_with_the_same_work() {
-        let figure = |contender, role, value, note| Figure { contender, role, value, note };
+        let figure = |contender, role, value, note| Figure {
+            contender,
+            role,
+            value,
+            note,
+        };
         let row = Row {
             name: "qos1-out-64",
             metric: Metric::Cpu,
@@ -296,14 +355,33 @@ mod tests {
         let cells = row.cells(&["ours", "less", "same"]);
         assert_eq!(
             cells,
-            ["qos1-out-64", "µs CPU", "0.250", "0.500[1]", "1.00", "2.00", "4.00", "≤ 0.300", "0.83"]
+            [
+                "qos1-out-64",
+                "µs CPU",
+                "0.250",
+                "0.500[1]",
+                "1.00",
+                "2.00",
+                "4.00",
+                "≤ 0.300",
+                "0.83"
+            ]
         );
     }
 
     #[test]
     fn a_target_relative_to_the_raw_socket_needs_its_figure() {
-        let figure = Figure { contender: "raw", role: Role::Baseline, value: 100.0, note: None };
-        let mut row = Row { name: "latency-64", metric: Metric::P50, figures: vec![figure] };
+        let figure = Figure {
+            contender: "raw",
+            role: Role::Baseline,
+            value: 100.0,
+            note: None,
+        };
+        let mut row = Row {
+            name: "latency-64",
+            metric: Metric::P50,
+            figures: vec![figure],
+        };
         assert_eq!(row.target(), Some(103.0));
         row.figures.clear();
         assert_eq!(row.target(), None);
@@ -311,8 +389,13 @@ mod tests {
 
     #[test]
     fn failures_are_listed_below_the_table() {
-        let mut results = Results { failures: vec!["idle, raw: gone".to_owned()], ..Results::default() };
-        results.clients.insert(("qos0-out-64k", "raw"), vec![report(10_000.0)]);
+        let mut results = Results {
+            failures: vec!["idle, raw: gone".to_owned()],
+            ..Results::default()
+        };
+        results
+            .clients
+            .insert(("qos0-out-64k", "raw"), vec![report(10_000.0)]);
         assert!(render(&results).contains("failed: idle, raw: gone"));
     }
 }

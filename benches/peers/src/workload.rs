@@ -60,12 +60,42 @@ pub struct Workload {
 
 /// Every row, in the order of the table.
 pub static WORKLOADS: [Workload; 8] = [
-    row("qos0-out-64", Work::Publish(Delivery::AtMostOnce), 64, 500_000),
-    row("qos0-out-64k", Work::Publish(Delivery::AtMostOnce), 65_536, 15_000),
-    row("qos1-out-64", Work::Publish(Delivery::AtLeastOnce), 64, 200_000),
-    row("qos1-out-64k", Work::Publish(Delivery::AtLeastOnce), 65_536, 10_000),
-    row("qos0-in-64", Work::Receive(Delivery::AtMostOnce), 64, 500_000),
-    row("qos1-in-64", Work::Receive(Delivery::AtLeastOnce), 64, 300_000),
+    row(
+        "qos0-out-64",
+        Work::Publish(Delivery::AtMostOnce),
+        64,
+        500_000,
+    ),
+    row(
+        "qos0-out-64k",
+        Work::Publish(Delivery::AtMostOnce),
+        65_536,
+        15_000,
+    ),
+    row(
+        "qos1-out-64",
+        Work::Publish(Delivery::AtLeastOnce),
+        64,
+        200_000,
+    ),
+    row(
+        "qos1-out-64k",
+        Work::Publish(Delivery::AtLeastOnce),
+        65_536,
+        10_000,
+    ),
+    row(
+        "qos0-in-64",
+        Work::Receive(Delivery::AtMostOnce),
+        64,
+        500_000,
+    ),
+    row(
+        "qos1-in-64",
+        Work::Receive(Delivery::AtLeastOnce),
+        64,
+        300_000,
+    ),
     row("latency-64", Work::Latency, 64, 10_000),
     row("idle", Work::Idle, 0, 5_000),
 ];
@@ -78,5 +108,10 @@ impl Workload {
 }
 
 const fn row(name: &'static str, work: Work, payload_len: usize, count: u64) -> Workload {
-    Workload { name, work, payload_len, count }
+    Workload {
+        name,
+        work,
+        payload_len,
+        count,
+    }
 }

@@ -1,7 +1,7 @@
 //! Measures our client and codec beside other libraries: `bench --help`.
 
-use anyhow::Result;
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     mqboard_bench_peers::main(None)
 }

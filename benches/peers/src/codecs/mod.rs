@@ -25,19 +25,71 @@ pub static ALL: [CodecEntry; 4] = [
 
 /// Every row of the measurement, in the order of the table.
 pub static ROWS: [CodecRow; 13] = [
-    CodecRow { name: "decode-publish-0", way: Way::Decode, packet: Packet::Publish(0) },
-    CodecRow { name: "decode-publish-64", way: Way::Decode, packet: Packet::Publish(64) },
-    CodecRow { name: "decode-publish-1k", way: Way::Decode, packet: Packet::Publish(1024) },
-    CodecRow { name: "decode-publish-16k", way: Way::Decode, packet: Packet::Publish(16_384) },
-    CodecRow { name: "decode-puback", way: Way::Decode, packet: Packet::PubAck },
-    CodecRow { name: "decode-suback", way: Way::Decode, packet: Packet::SubAck },
-    CodecRow { name: "encode-publish-0", way: Way::Encode, packet: Packet::Publish(0) },
-    CodecRow { name: "encode-publish-64", way: Way::Encode, packet: Packet::Publish(64) },
-    CodecRow { name: "encode-publish-1k", way: Way::Encode, packet: Packet::Publish(1024) },
-    CodecRow { name: "encode-publish-16k", way: Way::Encode, packet: Packet::Publish(16_384) },
-    CodecRow { name: "encode-puback", way: Way::Encode, packet: Packet::PubAck },
-    CodecRow { name: "encode-subscribe", way: Way::Encode, packet: Packet::Subscribe },
-    CodecRow { name: "encode-connect", way: Way::Encode, packet: Packet::Connect },
+    CodecRow {
+        name: "decode-publish-0",
+        way: Way::Decode,
+        packet: Packet::Publish(0),
+    },
+    CodecRow {
+        name: "decode-publish-64",
+        way: Way::Decode,
+        packet: Packet::Publish(64),
+    },
+    CodecRow {
+        name: "decode-publish-1k",
+        way: Way::Decode,
+        packet: Packet::Publish(1024),
+    },
+    CodecRow {
+        name: "decode-publish-16k",
+        way: Way::Decode,
+        packet: Packet::Publish(16_384),
+    },
+    CodecRow {
+        name: "decode-puback",
+        way: Way::Decode,
+        packet: Packet::PubAck,
+    },
+    CodecRow {
+        name: "decode-suback",
+        way: Way::Decode,
+        packet: Packet::SubAck,
+    },
+    CodecRow {
+        name: "encode-publish-0",
+        way: Way::Encode,
+        packet: Packet::Publish(0),
+    },
+    CodecRow {
+        name: "encode-publish-64",
+        way: Way::Encode,
+        packet: Packet::Publish(64),
+    },
+    CodecRow {
+        name: "encode-publish-1k",
+        way: Way::Encode,
+        packet: Packet::Publish(1024),
+    },
+    CodecRow {
+        name: "encode-publish-16k",
+        way: Way::Encode,
+        packet: Packet::Publish(16_384),
+    },
+    CodecRow {
+        name: "encode-puback",
+        way: Way::Encode,
+        packet: Packet::PubAck,
+    },
+    CodecRow {
+        name: "encode-subscribe",
+        way: Way::Encode,
+        packet: Packet::Subscribe,
+    },
+    CodecRow {
+        name: "encode-connect",
+        way: Way::Encode,
+        packet: Packet::Connect,
+    },
 ];
 
 const BATCH: usize = 256;
@@ -87,7 +139,12 @@ pub struct CodecEntry {
 
 impl CodecEntry {
     const fn of<C: Codec>() -> Self {
-        Self { name: C::NAME, role: C::ROLE, remark: C::remark, measure: measure::<C> }
+        Self {
+            name: C::NAME,
+            role: C::ROLE,
+            remark: C::remark,
+            measure: measure::<C>,
+        }
     }
 }
 
@@ -118,7 +175,10 @@ pub enum Packet {
 /// `bench codec`: measures the codec and prints one line for each row.
 pub fn run(name: &str, cpu: usize) -> Result<()> {
     pin_to_cpu(cpu)?;
-    let entry = ALL.iter().find(|entry| entry.name == name).with_context(|| format!("no codec {name}"))?;
+    let entry = ALL
+        .iter()
+        .find(|entry| entry.name == name)
+        .with_context(|| format!("no codec {name}"))?;
     for row in &ROWS {
         println!("{}={}", row.name, (entry.measure)(row)?);
     }

@@ -1,21 +1,29 @@
 //! Our codec: borrowed, every rule checked.
 
 use std::hint::black_box;
+use std::iter::Copied;
+use std::slice::Iter;
 
 use anyhow::{Context, Result};
-use mqtt_codec::wire::Packet;
+use mqtt_codec::wire::{Packet, QoS, Subscribe, TopicFilter};
 
 use super::Codec;
 use crate::contender::Role;
 
 pub struct Mqboard;
 
+/// What a client encodes. A request comes from the client's own filters, not from a received packet.
+pub enum Outgoing {
+    Packet(Packet<'static>),
+    Subscribe(Subscribe<Copied<Iter<'static, (TopicFilter<'static>, QoS)>>>),
+}
+
 impl Codec for Mqboard {
     const NAME: &'static str = "mqboard";
     const ROLE: Role = Role::Ours;
 
     type Input = &'static [u8];
-    type Packet = Packet<'static>;
+    type Packet = Outgoing;
     type Buffer = Vec<u8>;
 
     fn input(stream: &'static [u8]) -> Self::Input {
@@ -30,7 +38,22 @@ impl Codec for Mqboard {
     }
 
     fn packet(bytes: &'static [u8]) -> Result<Self::Packet> {
-        Ok(Packet::decode(bytes)?.context("an incomplete packet")?.0)
+        Ok(
+            match Packet::decode(bytes)?.context("an incomplete packet")?.0 {
+                Packet::Subscribe(received) => {
+                    let filters = received
+                        .filters()
+                        .collect::<Vec<_>>()
+                        .leak()
+                        .iter()
+                        .copied();
+                    Outgoing::Subscribe(
+                        Subscribe::new(received.id(), filters).context("no filters")?,
+                    )
+                }
+                packet => Outgoing::Packet(packet),
+            },
+        )
     }
 
     fn buffer(len: usize) -> Self::Buffer {
@@ -38,7 +61,10 @@ impl Codec for Mqboard {
     }
 
     fn encode(packet: &Self::Packet, buffer: &mut Self::Buffer) -> Result<()> {
-        black_box(packet.encode(buffer)?);
+        black_box(match packet {
+            Outgoing::Packet(packet) => packet.encode(buffer)?,
+            Outgoing::Subscribe(subscribe) => subscribe.encode(buffer)?,
+        });
         Ok(())
     }
 }

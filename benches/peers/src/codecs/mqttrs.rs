@@ -26,14 +26,18 @@ impl Codec for Mqttrs {
     }
 
     fn decode(input: &mut Self::Input, packet_len: usize) -> Result<()> {
-        let packet = decode_slice(input).map_err(error)?.context("an incomplete packet")?;
+        let packet = decode_slice(input)
+            .map_err(error)?
+            .context("an incomplete packet")?;
         black_box(&packet);
         *input = &input[packet_len..];
         Ok(())
     }
 
     fn packet(bytes: &'static [u8]) -> Result<Self::Packet> {
-        decode_slice(bytes).map_err(error)?.context("an incomplete packet")
+        decode_slice(bytes)
+            .map_err(error)?
+            .context("an incomplete packet")
     }
 
     fn buffer(len: usize) -> Self::Buffer {

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ntex_bytes::ByteString;
+use ntex_mqtt::MqttServiceConfig;
 use ntex_mqtt::v3::client::{Connect, MqttConnector, ProtocolMessage};
 use ntex_mqtt::v3::{MqttSink, QoS};
-use ntex_mqtt::MqttServiceConfig;
 use ntex_service::cfg::SharedCfg;
 use ntex_service::pipeline::Pipeline;
 use ntex_util::time::Seconds;
@@ -36,7 +36,9 @@ impl Contender for Callback {
 
     fn remark(workload: &Workload) -> Option<&'static str> {
         match workload.work {
-            Work::Publish(Delivery::AtLeastOnce) => Some("a callback counts the acks; no replay: nothing is kept"),
+            Work::Publish(Delivery::AtLeastOnce) => {
+                Some("a callback counts the acks; no replay: nothing is kept")
+            }
             Work::Receive(_) => Some("messages end in a callback: no queue"),
             Work::Latency => Some("a callback tells of the ack; no replay: nothing is kept"),
             _ => None,
@@ -77,7 +79,10 @@ impl Contender for Callback {
         let goal = self.0.acknowledged.done() + count;
         for _ in 0..count {
             self.0.wait_for_room().await?;
-            self.0.sink.publish(topic.clone()).send_at_least_once_no_block(payload.clone())?;
+            self.0
+                .sink
+                .publish(topic.clone())
+                .send_at_least_once_no_block(payload.clone())?;
         }
         self.0.acknowledged.reach(goal).await;
         Ok(())
@@ -94,7 +99,10 @@ impl Contender for Futures {
     const NAME: &'static str = "ntex+future";
 
     fn handles(workload: &Workload) -> bool {
-        matches!(workload.work, Work::Publish(Delivery::AtLeastOnce) | Work::Latency)
+        matches!(
+            workload.work,
+            Work::Publish(Delivery::AtLeastOnce) | Work::Latency
+        )
     }
 
     fn remark(workload: &Workload) -> Option<&'static str> {
@@ -129,7 +137,12 @@ impl Contender for Futures {
         if delivery == Delivery::AtMostOnce {
             return self.0.publish_unacknowledged(topic, payload, count).await;
         }
-        let publish = || self.0.sink.publish(topic.clone()).send_at_least_once(payload.clone());
+        let publish = || {
+            self.0
+                .sink
+                .publish(topic.clone())
+                .send_at_least_once(payload.clone())
+        };
         if count == 1 {
             return Ok(publish().await?);
         }
@@ -172,7 +185,12 @@ impl Client {
         let deliver = received.clone();
         let run = client.start(async move |message: ProtocolMessage| {
             if let ProtocolMessage::Publish(publish) = &message {
-                consume(&publish.read_all().await.map_err(|error| anyhow!("{error:?}"))?);
+                consume(
+                    &publish
+                        .read_all()
+                        .await
+                        .map_err(|error| anyhow!("{error:?}"))?,
+                );
                 deliver.step();
             }
             Ok::<_, anyhow::Error>(message.ack())
@@ -182,7 +200,12 @@ impl Client {
                 eprintln!("ntex-mqtt: {error:?}");
             }
         });
-        Ok(Self { sink, acknowledged: Progress::new(), received, expected: 0 })
+        Ok(Self {
+            sink,
+            acknowledged: Progress::new(),
+            received,
+            expected: 0,
+        })
     }
 
     async fn subscribe(&self, filter: &'static str, delivery: Delivery) -> Result<()> {
@@ -190,13 +213,20 @@ impl Client {
             Delivery::AtMostOnce => QoS::AtMostOnce,
             Delivery::AtLeastOnce => QoS::AtLeastOnce,
         };
-        self.sink.subscribe().topic_filter(filter.into(), qos).send().await?;
+        self.sink
+            .subscribe()
+            .topic_filter(filter.into(), qos)
+            .send()
+            .await?;
         Ok(())
     }
 
     /// Returns when the write buffer is below its limit and the window is open.
     async fn wait_for_room(&self) -> Result<()> {
-        ensure!(self.sink.is_ready() || self.sink.ready().await, "the connection is gone");
+        ensure!(
+            self.sink.is_ready() || self.sink.ready().await,
+            "the connection is gone"
+        );
         Ok(())
     }
 
@@ -207,7 +237,10 @@ impl Client {
         count: u64,
     ) -> Result<()> {
         for _ in 0..count {
-            self.sink.publish(topic.clone()).send_at_most_once(payload.clone()).await?;
+            self.sink
+                .publish(topic.clone())
+                .send_at_most_once(payload.clone())
+                .await?;
         }
         Ok(())
     }
@@ -218,5 +251,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Ok(ntex_rt::System::build().name("bench").build(ntex_net::DefaultRuntime).block_on(future))
+    Ok(ntex_rt::System::build()
+        .name("bench")
+        .build(ntex_net::DefaultRuntime)
+        .block_on(future))
 }

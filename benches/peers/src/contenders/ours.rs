@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use mqtt_client::{Address, Client, ConnectOptions, PublishAck, QoS, SessionStart, Subscription, Topic};
+use mqtt_client::{
+    Address, Client, ConnectOptions, PublishAck, QoS, SessionStart, Subscription, Topic,
+};
 
 use crate::contender::{Contender, Role, consume};
 use crate::workload::{Delivery, WINDOW};
@@ -25,7 +27,10 @@ impl Contender for Ours {
             .session_start(SessionStart::Transient)
             .in_flight(WINDOW);
         let client = Client::connect(options).await?;
-        Ok(Self { client, stream: None })
+        Ok(Self {
+            client,
+            stream: None,
+        })
     }
 
     async fn subscribe(&mut self, filter: &'static str, delivery: Delivery) -> Result<()> {
@@ -54,7 +59,10 @@ impl Contender for Ours {
                     oldest.await?;
                 }
             }
-            let publish = self.client.publish(&topic, payload.clone()).qos(QoS::AtLeastOnce);
+            let publish = self
+                .client
+                .publish(&topic, payload.clone())
+                .qos(QoS::AtLeastOnce);
             acks.push_back(publish.enqueue().await?);
         }
         for ack in acks {

@@ -44,7 +44,10 @@ impl Contender for Rumqttc {
         let mut network = event_loop.network_options();
         network.set_tcp_nodelay(true);
         event_loop.set_network_options(network);
-        while !matches!(event_loop.poll().await?, Event::Incoming(Packet::ConnAck(_))) {}
+        while !matches!(
+            event_loop.poll().await?,
+            Event::Incoming(Packet::ConnAck(_))
+        ) {}
 
         let contender = Self {
             client,
@@ -77,7 +80,9 @@ impl Contender for Rumqttc {
     ) -> Result<()> {
         let goal = self.acknowledged.done() + count;
         for _ in 0..count {
-            self.client.publish_bytes(topic, qos(delivery), false, payload.clone()).await?;
+            self.client
+                .publish_bytes(topic, qos(delivery), false, payload.clone())
+                .await?;
         }
         if delivery == Delivery::AtLeastOnce {
             self.acknowledged.reach(goal).await;

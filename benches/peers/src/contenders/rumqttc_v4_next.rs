@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::Bytes;
 use rumqttc_next::{
-    AsyncClient, Event, EventLoop, MqttOptions, Packet, PublishNotice, PublishOptions, PublishTopic, QoS,
-    ValidatedTopic,
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, PublishNotice, PublishOptions,
+    PublishTopic, QoS, ValidatedTopic,
 };
 
 use crate::contender::{Contender, Progress, consume};
@@ -68,7 +68,10 @@ impl Contender for Counted {
         let options = PublishOptions::new(qos(delivery));
         for _ in 0..count {
             let topic = PublishTopic::Validated(topic.clone());
-            self.0.client.publish(topic, payload.clone(), options).await?;
+            self.0
+                .client
+                .publish(topic, payload.clone(), options)
+                .await?;
         }
         if delivery == Delivery::AtLeastOnce {
             self.0.acknowledged.reach(goal).await;
@@ -87,7 +90,10 @@ impl Contender for Tracked {
     const NAME: &'static str = "v4-next+notice";
 
     fn handles(workload: &Workload) -> bool {
-        matches!(workload.work, Work::Publish(Delivery::AtLeastOnce) | Work::Latency)
+        matches!(
+            workload.work,
+            Work::Publish(Delivery::AtLeastOnce) | Work::Latency
+        )
     }
 
     async fn connect(address: SocketAddr, client_id: String) -> Result<Self> {
@@ -95,7 +101,12 @@ impl Contender for Tracked {
     }
 
     async fn subscribe(&mut self, filter: &'static str, delivery: Delivery) -> Result<()> {
-        self.0.client.subscribe_tracked(filter, qos(delivery)).await?.wait_async().await?;
+        self.0
+            .client
+            .subscribe_tracked(filter, qos(delivery))
+            .await?
+            .wait_async()
+            .await?;
         Ok(())
     }
 
@@ -116,7 +127,12 @@ impl Contender for Tracked {
                 }
             }
             let topic = PublishTopic::Validated(topic.clone());
-            notices.push_back(self.0.client.publish_tracked(topic, payload.clone(), options).await?);
+            notices.push_back(
+                self.0
+                    .client
+                    .publish_tracked(topic, payload.clone(), options)
+                    .await?,
+            );
         }
         for notice in notices {
             notice.wait_async().await?;
@@ -142,7 +158,10 @@ impl Client {
         let mut network = event_loop.network_options();
         network.set_tcp_nodelay(true);
         event_loop.set_network_options(network);
-        while !matches!(event_loop.poll().await?, Event::Incoming(Packet::ConnAck(_))) {}
+        while !matches!(
+            event_loop.poll().await?,
+            Event::Incoming(Packet::ConnAck(_))
+        ) {}
 
         let client = Self {
             client,
