@@ -56,6 +56,12 @@ async fn run(arguments: Arguments) -> Result<()> {
     )
     .await?;
     let mut orders = gateway.stream(&commands)?;
+    // the subscription goes out before the first message: when this is acknowledged, the broker has both
+    gateway
+        .publish(&reports, "started")
+        .qos(QoS::AtLeastOnce)
+        .await?;
+    receive("operator", &mut watched, 1).await?;
     send(&operator, &commands, "open the valve").await?;
     receive("gateway", &mut orders, 1).await?;
 
