@@ -201,14 +201,16 @@ impl From<AlertDescription> for TlsFailure {
         match alert {
             AlertDescription::CertificateRequired => Self::ClientCertificateRequired,
             AlertDescription::NoApplicationProtocol => Self::NoCommonAlpnProtocol,
-            // These speak of a certificate of the peer's peer: ours.
+            // These speak of a certificate of the peer's peer: ours. The last one says that the signature of its issuer,
+            // known by that name, is wrong.
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRevoked
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied => Self::ClientCertificateRefused(alert),
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError => Self::ClientCertificateRefused(alert),
             alert => Self::Other(rustls::Error::AlertReceived(alert)),
         }
     }
