@@ -119,10 +119,15 @@ async fn tls_failures_say_what_is_wrong_with_which_server() {
     })
     .await;
     // mosquitto takes the handshake for a malformed packet and closes, with bytes unread
-    fails_by_tls(&broker, Listener::Plain, authority(), |failure| match failure {
-        TlsFailure::Io(error) => error.kind() == io::ErrorKind::ConnectionReset,
-        other => matches!(other, TlsFailure::Closed),
-    })
+    fails_by_tls(
+        &broker,
+        Listener::Plain,
+        authority(),
+        |failure| match failure {
+            TlsFailure::Io(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            other => matches!(other, TlsFailure::Closed),
+        },
+    )
     .await;
 }
 

@@ -5,3 +5,4 @@ mod pressure;
 mod restart;
 mod storm;
 mod support;
+mod upload;
