@@ -48,7 +48,7 @@ impl Drop for Handle {
 }
 
 impl Client {
-    /// Starts a client and waits until the broker has accepted it, or, with
+    /// Starts a client and waits until the broker has accepted it and answered for the declared subscriptions, or, with
     /// [`FirstConnect::KeepTrying`](crate::FirstConnect::KeepTrying), until it does, however long that takes.
     ///
     /// Takes a URL (`mqtt://user:secret@host:1883?client_id=gw1`, see [`ConnectOptions`]) or options. Must be called within a
@@ -65,6 +65,7 @@ impl Client {
     {
         let client = Self::start(options)?;
         client.connected().await?;
+        client.settled().await?;
         Ok(client)
     }
 
@@ -109,6 +110,26 @@ impl Client {
             if connection.changed().await.is_err() {
                 return Err(StartError::Closed(ClosedError::new(CloseReason::Runtime)));
             }
+        }
+    }
+
+    /// Waits until the broker has answered for the declared subscriptions.
+    async fn settled(&self) -> Result<(), ClosedError> {
+        let key = {
+            let mut state = self.shared.lock();
+            if let Some(closed) = state.closed() {
+                return Err(closed);
+            }
+            if state.router.is_settled() {
+                return Ok(());
+            }
+            let key = state.completions.insert();
+            state.settling.push(key);
+            key
+        };
+        match Completion::new(&self.shared, key).await {
+            Err(PublishError::Closed(closed)) => Err(closed),
+            _ => Ok(()),
         }
     }
 

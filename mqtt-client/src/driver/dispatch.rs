@@ -61,6 +61,7 @@ impl State {
                 if let Item::Subscribe(requests) = handle {
                     self.router
                         .handle_suback(&requests, codes, shared.unattached());
+                    self.finish_settling();
                 }
                 Action::None
             }
@@ -95,6 +96,16 @@ impl State {
                 self.stats.unexpected += 1;
                 Action::None
             }
+        }
+    }
+
+    fn finish_settling(&mut self) {
+        if !self.router.is_settled() {
+            return;
+        }
+        for key in self.settling.drain(..) {
+            self.wakes
+                .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
         }
     }
 

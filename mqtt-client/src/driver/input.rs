@@ -84,6 +84,9 @@ impl Input {
 
     fn grow(&mut self) {
         let len = (self.bytes.len() * 2).clamp(FIRST, self.max);
+        // exact: Vec would double the largest one
+        self.bytes
+            .reserve_exact(len.saturating_sub(self.bytes.len()));
         self.bytes.resize(len, 0);
     }
 }

@@ -4,7 +4,7 @@ mod connect;
 use std::{io, sync::Arc};
 
 use mqtt_codec::session;
-use mqtt_codec::wire::TopicError;
+use mqtt_codec::wire::{FilterError, TopicError};
 
 pub use self::connect::{ConnectError, ConnectFailure, ConnectPhase};
 use crate::options::{Filter, OptionsError};
@@ -75,7 +75,7 @@ pub enum PublishError {
     Closed(#[from] ClosedError),
     /// The topic cannot be published to. The caller's mistake; nothing was sent.
     #[error("wrong topic: {0}")]
-    Topic(#[from] TopicError),
+    Topic(TopicError),
     /// QoS 2 is not supported. The caller's mistake; nothing was sent.
     #[error("QoS 2 is not supported")]
     QoS2,
@@ -120,6 +120,12 @@ pub enum PublishError {
     },
 }
 
+impl From<TopicError> for PublishError {
+    fn from(error: TopicError) -> Self {
+        Self::Topic(error)
+    }
+}
+
 /// A publish that never waits did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -141,7 +147,7 @@ pub enum SubscribeError {
     Closed(#[from] ClosedError),
     /// A filter is none. The caller's mistake; nothing was sent.
     #[error("wrong filter: {0}")]
-    Filter(#[from] mqtt_codec::wire::FilterError),
+    Filter(FilterError),
     /// QoS 2 is not supported. The caller's mistake; nothing was sent.
     #[error("QoS 2 is not supported")]
     QoS2,
@@ -159,6 +165,12 @@ pub enum SubscribeError {
         /// The stream of the others, if it granted any.
         granted: Option<Box<crate::Subscription>>,
     },
+}
+
+impl From<FilterError> for SubscribeError {
+    fn from(error: FilterError) -> Self {
+        Self::Filter(error)
+    }
 }
 
 /// A stream cannot be taken.

@@ -53,6 +53,10 @@ pub enum OptionsError {
         /// The filter.
         filter: Filter,
     },
+    /// TLS options without an address that uses TLS: the connection would be in plain text.
+    #[cfg(feature = "tls")]
+    #[error("TLS options are set, but no address is one for TLS (`mqtts://`)")]
+    TlsWithoutAddress,
     /// The TLS options contradict one another or lack something.
     #[cfg(feature = "tls")]
     #[error("TLS options: {0}")]

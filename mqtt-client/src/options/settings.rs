@@ -86,7 +86,12 @@ impl ConnectOptions {
     fn tls_settings(&self) -> Result<Option<TlsSettings>, OptionsError> {
         let needed = |address: &Address| matches!(address, Address::Tls(_));
         if !self.addresses.iter().any(needed) {
-            return Ok(None);
+            let unused = self.tls.is_some() || self.tls_server_name.is_some();
+            return if unused {
+                Err(OptionsError::TlsWithoutAddress)
+            } else {
+                Ok(None)
+            };
         }
         let config = match &self.tls {
             None => TlsChoice::Options(TlsOptions::new()).client_config()?,

@@ -265,3 +265,11 @@ mod tls {
         );
     }
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn refuses_tls_options_that_would_not_be_used() {
+    let options: ConnectOptions = "mqtt://b".parse().unwrap();
+    let error = options.tls(TlsOptions::new()).validate().unwrap_err();
+    assert!(matches!(error, OptionsError::TlsWithoutAddress), "{error}");
+}

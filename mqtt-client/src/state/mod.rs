@@ -9,6 +9,7 @@ mod waiters;
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::Waker,
 };
@@ -68,6 +69,8 @@ pub(crate) struct State {
     pub(crate) room: Room,
     /// QoS 0 messages lost with the last connection.
     pub(crate) lost_qos0: u64,
+    /// Futures of `connect` that wait for the answers to declared subscriptions.
+    pub(crate) settling: Vec<CompletionKey>,
     /// Futures of `flush`, with what they wait for.
     pub(crate) flushes: Vec<Flush>,
     pub(crate) accepted: u64,
@@ -147,6 +150,7 @@ impl Shared {
                 outbox_bytes: 0,
                 room: Room::default(),
                 lost_qos0: 0,
+                settling: Vec::new(),
                 flushes: Vec::new(),
                 accepted: 0,
                 staged_bytes: 0,
@@ -230,7 +234,8 @@ impl Shared {
             .drain(..)
             .map(|flush| flush.completion)
             .collect();
-        for key in completions.into_iter().chain(flushes) {
+        let settling = mem::take(&mut state.settling);
+        for key in completions.into_iter().chain(flushes).chain(settling) {
             wake(
                 state
                     .completions

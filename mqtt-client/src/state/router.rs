@@ -229,6 +229,16 @@ impl Router {
             .collect()
     }
 
+    /// Whether the broker has answered for every subscription.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.wanted == 0
+            && !self
+                .subscriptions
+                .iter()
+                .flatten()
+                .any(|sub| sub.phase == Phase::Requested)
+    }
+
     /// The broker has forgotten the session.
     pub(crate) fn handle_session_absent(&mut self) {
         for index in 0..self.subscriptions.len() {
