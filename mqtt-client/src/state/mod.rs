@@ -243,7 +243,9 @@ impl Shared {
             );
         }
         state.room.wake_all();
+        let wakes = mem::take(&mut state.wakes);
         drop(state);
+        wakes.into_iter().for_each(Waker::wake);
         self.emit(Event::Closed {
             reason: reason.clone(),
         });

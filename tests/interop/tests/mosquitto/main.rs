@@ -3,6 +3,7 @@ mod access;
 mod messages;
 mod pressure;
 mod restart;
+mod shutdown;
 mod storm;
 mod support;
 mod upload;
