@@ -2,6 +2,7 @@
 mod access;
 mod messages;
 mod pressure;
+mod receiving;
 mod restart;
 mod shutdown;
 mod storm;
