@@ -24,7 +24,8 @@ pub type AllocationCounter = fn() -> u64;
 /// A client under measurement, connected to the sink.
 ///
 /// Every method does its work the way the library's users would, in the cheapest way that the library
-/// offers for it. All clients set `TCP_NODELAY`, a keep alive of 60 s and room for packets of 128 KiB.
+/// offers for it. All clients use a keep alive of 60 s and have room for packets of 128 KiB; `TCP_NODELAY` is
+/// each library's default (off in both of the rumqttc family, whose batches it would break up).
 #[expect(async_fn_in_trait, reason = "no caller needs the futures to be `Send`")]
 pub trait Contender: Sized + 'static {
     /// The name on the command line and in the table.

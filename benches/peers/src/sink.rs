@@ -180,19 +180,20 @@ impl Connection {
         let present = self.missing.min(self.end - self.start);
         self.start += present;
         self.missing -= present;
-        if self.missing == 0 {
-            if let Some([high, low]) = self.missing_ack.take() {
-                self.output.extend_from_slice(&[0x40, 2, high, low]);
-            }
+        if self.missing == 0
+            && let Some([high, low]) = self.missing_ack.take()
+        {
+            self.output.extend_from_slice(&[0x40, 2, high, low]);
         }
         self.missing == 0
     }
 
     fn release_fence(&mut self) {
-        if self.unacknowledged == 0 && self.flood.is_none() {
-            if let Some([high, low]) = self.fence.take() {
-                self.output.extend_from_slice(&[0x40, 2, high, low]);
-            }
+        if self.unacknowledged == 0
+            && self.flood.is_none()
+            && let Some([high, low]) = self.fence.take()
+        {
+            self.output.extend_from_slice(&[0x40, 2, high, low]);
         }
     }
 

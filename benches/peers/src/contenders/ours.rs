@@ -54,10 +54,10 @@ impl Contender for Ours {
         }
         let mut acks: VecDeque<PublishAck> = VecDeque::with_capacity(usize::from(WINDOW));
         for _ in 0..count {
-            if acks.len() == usize::from(WINDOW) {
-                if let Some(oldest) = acks.pop_front() {
-                    oldest.await?;
-                }
+            if acks.len() == usize::from(WINDOW)
+                && let Some(oldest) = acks.pop_front()
+            {
+                oldest.await?;
             }
             let publish = self
                 .client

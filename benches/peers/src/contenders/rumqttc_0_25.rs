@@ -41,9 +41,6 @@ impl Contender for Rumqttc {
             .set_inflight(WINDOW)
             .set_max_packet_size(128 * 1024, 128 * 1024);
         let (client, mut event_loop) = AsyncClient::new(options, CHANNEL);
-        let mut network = event_loop.network_options();
-        network.set_tcp_nodelay(true);
-        event_loop.set_network_options(network);
         while !matches!(
             event_loop.poll().await?,
             Event::Incoming(Packet::ConnAck(_))

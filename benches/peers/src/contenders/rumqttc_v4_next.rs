@@ -121,10 +121,10 @@ impl Contender for Tracked {
         let options = PublishOptions::new(qos(delivery));
         let mut notices: VecDeque<PublishNotice> = VecDeque::with_capacity(usize::from(WINDOW));
         for _ in 0..count {
-            if notices.len() == usize::from(WINDOW) {
-                if let Some(oldest) = notices.pop_front() {
-                    oldest.wait_async().await?;
-                }
+            if notices.len() == usize::from(WINDOW)
+                && let Some(oldest) = notices.pop_front()
+            {
+                oldest.wait_async().await?;
             }
             let topic = PublishTopic::Validated(topic.clone());
             notices.push_back(
@@ -155,9 +155,6 @@ impl Client {
         options.set_max_packet_size(128 * 1024, 128 * 1024);
         options.set_max_request_batch(REQUEST_BATCH);
         let (client, mut event_loop) = AsyncClient::builder(options).capacity(CHANNEL).build();
-        let mut network = event_loop.network_options();
-        network.set_tcp_nodelay(true);
-        event_loop.set_network_options(network);
         while !matches!(
             event_loop.poll().await?,
             Event::Incoming(Packet::ConnAck(_))
