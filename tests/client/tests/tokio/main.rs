@@ -1,5 +1,9 @@
 //! The tokio client: the scenarios of all adapters, and what concerns it alone.
 mod adapter;
+mod cancel_safety;
+mod peers;
+mod runtime;
+mod wrong_input;
 
 use adapter::Tokio;
 

@@ -1,0 +1,62 @@
+//! The runtime ends before the client does.
+use std::future::{Future, IntoFuture};
+
+use client_tests::{Setup, World};
+use futures::{FutureExt, executor::block_on};
+use mqtt_client::{Client, CloseReason, PublishError, QoS, StreamError};
+use testkit::AckOrder;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::adapter::options;
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+#[test]
+fn every_pending_future_resolves_when_the_runtime_is_shut_down() {
+    let runtime = runtime();
+    let world = World::default();
+    let (client, ack, mut subscription) = runtime.block_on(async {
+        let client = Client::connect(options(&world, &Setup::default()))
+            .await
+            .unwrap();
+        let subscription = client.subscribe("t", QoS::AtLeastOnce).await.unwrap();
+        world.broker(|broker| broker.ack_order = AckOrder::Held);
+        let publish = client.publish("t", "x").qos(QoS::AtLeastOnce);
+        let ack = publish.enqueue().await.unwrap();
+        (client, ack, subscription)
+    });
+    let publishing = client.publish("t", "y").qos(QoS::AtLeastOnce);
+    let mut publishing = Box::pin(publishing.into_future());
+    assert!(is_pending(&mut publishing));
+    let mut flushing = Box::pin(client.flush());
+    assert!(is_pending(&mut flushing));
+    let mut unsubscribing = Box::pin(client.unsubscribe("t").into_future());
+    assert!(is_pending(&mut unsubscribing));
+    drop(runtime);
+    assert_closed(block_on(ack));
+    assert_closed(block_on(publishing));
+    assert!(block_on(flushing).is_err());
+    assert!(block_on(unsubscribing).is_err());
+    let end = block_on(subscription.next());
+    assert!(matches!(end, Some(Err(StreamError::Closed(_)))), "{end:?}");
+    assert!(block_on(subscription.next()).is_none());
+    assert_closed(block_on(client.publish("t", "z").into_future()));
+    let undelivered = block_on(client.disconnect()).unwrap_err();
+    assert_eq!(undelivered.messages.len(), 2);
+}
+
+fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
+    future.now_or_never().is_none()
+}
+
+fn assert_closed(outcome: Result<(), PublishError>) {
+    let Err(PublishError::Closed(error)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(matches!(error.reason(), CloseReason::Runtime), "{error}");
+}
