@@ -48,7 +48,8 @@ impl Drop for Handle {
 }
 
 impl Client {
-    /// Starts a client and waits until the broker has accepted it and answered for the declared subscriptions, or, with
+    /// Starts a client and waits until the broker has accepted it and answered for the declared subscriptions (this
+    /// within the connect time-out), or, with
     /// [`FirstConnect::KeepTrying`](crate::FirstConnect::KeepTrying), until it does, however long that takes.
     ///
     /// Takes a URL (`mqtt://user:secret@host:1883?client_id=gw1`, see [`ConnectOptions`]) or options. Must be called within a
@@ -65,11 +66,17 @@ impl Client {
     {
         let client = Self::start(options)?;
         client.connected().await?;
-        client.settled().await?;
+        let limit = client.shared.tuning.connect_timeout;
+        // answers that do not come in time come later, if at all: the client is connected all the same
+        if let Ok(settled) = tokio::time::timeout(limit, client.settled()).await {
+            settled?;
+        }
         Ok(client)
     }
 
-    /// Starts a client and does not wait for the broker. What is published at QoS 1 is delivered once it is there.
+    /// Starts a client and does not wait for the broker. What is published at QoS 1 is delivered once it is there, if
+    /// the options say [`FirstConnect::KeepTrying`](crate::FirstConnect::KeepTrying); by default the client ends when the
+    /// first attempt fails, and everything that waits fails with it.
     ///
     /// # Errors
     /// Wrong options.
@@ -203,6 +210,7 @@ impl Client {
         }
         state.default_stream = DefaultStream::Taken;
         let key = state.default_queue;
+        state.end_if_closed(key);
         drop(state);
         Ok(Subscription::new(
             self,
@@ -287,13 +295,17 @@ impl Client {
         let mut connection = self.connection();
         {
             let mut state = self.shared.lock();
+            // far enough in the future
+            let limit = limit.min(Duration::from_secs(86_400 * 365));
             let until = Instant::now() + limit;
-            if matches!(state.lifecycle, Lifecycle::Running) {
-                state.lifecycle = Lifecycle::Draining {
-                    until,
-                    reason: CloseReason::Disconnected,
-                };
-                state.room.wake_all();
+            match &mut state.lifecycle {
+                Lifecycle::Running => {
+                    let reason = CloseReason::Disconnected;
+                    state.lifecycle = Lifecycle::Draining { until, reason };
+                    state.room.wake_all();
+                }
+                Lifecycle::Draining { until: earlier, .. } => *earlier = until.min(*earlier),
+                Lifecycle::Closed(_) => {}
             }
             wake(state.driver.take());
         }

@@ -197,6 +197,7 @@ impl<'a> Publish<'a> {
         Ok(PublishAck {
             shared: Arc::clone(shared),
             key,
+            outcome: None,
         })
     }
 
@@ -219,6 +220,7 @@ impl<'a> Publish<'a> {
             Some(key) => Ok(PublishAck {
                 shared: Arc::clone(shared),
                 key,
+                outcome: None,
             }),
             None => Err(TryPublishError::Full),
         }
@@ -278,17 +280,21 @@ pub struct PublishAck {
     shared: Arc<Shared>,
     /// `None`: nothing to wait for any more.
     key: Option<CompletionKey>,
+    /// Of the last poll; asked again, it says the same.
+    outcome: Option<Result<(), PublishError>>,
 }
 
 impl Future for PublishAck {
     type Output = Result<(), PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(key) = self.key else {
-            return Poll::Ready(Ok(()));
+        let outcome = match (self.key, &self.outcome) {
+            (None, None) => Ok(()),
+            (None, Some(outcome)) => outcome.clone(),
+            (Some(key), _) => ready!(self.shared.lock().completions.poll(key, cx)),
         };
-        let outcome = ready!(self.shared.lock().completions.poll(key, cx));
         self.key = None;
+        self.outcome = Some(outcome.clone());
         Poll::Ready(outcome)
     }
 }
@@ -396,6 +402,10 @@ impl State {
             return Ok(false);
         }
         let len = message.payload.len();
+        let bound = shared.tuning.outbox.bytes;
+        if len > bound {
+            return Err(PublishError::OutboxTooSmall { len, limit: bound });
+        }
         let too_long = || PublishError::TooLong {
             len: (topic.as_bytes().len() + len) as u64,
         };

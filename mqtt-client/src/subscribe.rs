@@ -17,7 +17,7 @@ use crate::{
     error::{ClosedError, PublishError, StreamError, SubscribeError, TakeStreamError},
     message::{AckMode, Acker, Message, Queued},
     options::{Capacity, Filter},
-    state::{Completion, DefaultStream, End, Queue, Shared, State, wake},
+    state::{Completion, DefaultStream, End, Queue, Shared, State, Unattached, wake},
 };
 
 /// A subscription about to be made. From [`Client::subscribe`].
@@ -51,9 +51,9 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Bounds of the stream's queue, for each of QoS 0 and QoS 1. Default: [`ConnectOptions::queue`](crate::ConnectOptions::queue).
+    /// Bounds of the stream's queue, at least 1 each, for each of QoS 0 and QoS 1. Default: [`ConnectOptions::queue`](crate::ConnectOptions::queue).
     pub fn queue(mut self, capacity: Capacity) -> Self {
-        self.capacity = capacity;
+        self.capacity = Capacity::new(capacity.messages.max(1), capacity.bytes.max(1));
         self
     }
 
@@ -85,7 +85,9 @@ impl<'a> Subscribe<'a> {
         let names: Vec<Filter> = filters.into_iter().map(|(filter, _)| filter).collect();
         // from here on dropping the future drops the stream, which gives the subscription up
         let mut subscription = Subscription::new(self.client, key, names, Vec::new(), self.mode);
+        subscription.unattached = Unattached::Unsubscribe;
         let granted = poll_fn(|cx| subscription.poll_granted(cx)).await?;
+        subscription.unattached = shared.unattached();
         let mut refused = Vec::new();
         for (filter, granted) in subscription.filters.iter().zip(&granted) {
             match granted {
@@ -185,6 +187,8 @@ pub struct Subscription {
     filters: Vec<Filter>,
     granted: Vec<(Filter, QoS)>,
     mode: AckMode,
+    /// What its end means for its filters.
+    unattached: Unattached,
     batch: VecDeque<Queued>,
     ended: bool,
 }
@@ -204,6 +208,7 @@ impl Subscription {
             filters,
             granted,
             mode,
+            unattached: client.shared.unattached(),
             batch: VecDeque::new(),
             ended: false,
         }
@@ -235,6 +240,7 @@ impl Subscription {
                     return Err(taken());
                 }
                 state.move_held(key, |topic| matches(&name, topic));
+                state.end_if_closed(key);
                 key
             }
         };
@@ -298,11 +304,14 @@ impl Subscription {
         }
         let queue = state.router.queue(self.key);
         if let Some(end) = queue.end.take() {
-            self.ended = true;
-            return Poll::Ready(match end {
+            let error = match end {
                 End::Plain => None,
-                End::Error(error) => Some(Err(error)),
-            });
+                End::Error(error) => Some(error),
+            };
+            // one refused filter of several ends nothing but itself
+            self.ended = !matches!(error, Some(StreamError::Refused { .. }))
+                || !state.router.is_attached(self.key);
+            return Poll::Ready(error.map(Err));
         }
         match &mut queue.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -335,6 +344,8 @@ impl Subscription {
     fn poll_granted(&self, cx: &Context<'_>) -> Poll<Result<Vec<Option<QoS>>, ClosedError>> {
         let mut state = self.shared.lock();
         if let Some(granted) = state.router.granted(self.key, &self.filters) {
+            // refusals are told by the result
+            state.router.queue(self.key).end = None;
             return Poll::Ready(Ok(granted.into_iter().map(Result::ok).collect()));
         }
         if let Some(closed) = state.closed() {
@@ -361,7 +372,7 @@ impl Drop for Subscription {
             state.default_stream = DefaultStream::Free;
             state.router.queue(self.key).put_back(&mut self.batch);
         } else {
-            state.release_stream(self.key, &mut self.batch, self.shared.unattached());
+            state.release_stream(self.key, &mut self.batch, self.unattached);
         }
         wake(state.driver.take());
     }

@@ -4,7 +4,7 @@ use std::{
     mem,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use mqtt_codec::session::{self, Error, Identity, Input as SessionInput, Next, OpenError, Timeout};
@@ -74,6 +74,9 @@ pub(super) struct Connection<'d> {
     sleep: Pin<Box<Sleep>>,
     /// DISCONNECT was asked for and may take until then.
     stop_by: Option<Instant>,
+    /// Everything is written; the stream is being closed.
+    finishing: bool,
+    needs_shutdown: bool,
     wakes: Vec<Waker>,
     events: Vec<Event>,
 }
@@ -89,6 +92,14 @@ enum Reading {
     Blocked,
     /// Consumers stall, and reading went on all the same.
     Discarding,
+}
+
+/// What the clock says.
+enum Clock {
+    /// Something was due, and done.
+    Acted,
+    /// When something will be, unless something moves before.
+    Next(Option<Instant>),
 }
 
 /// Why the connection is to be ended.
@@ -138,6 +149,8 @@ impl<'d> Connection<'d> {
             upload: None,
             sleep: Box::pin(sleep_until(deadline)),
             stop_by: None,
+            finishing: false,
+            needs_shutdown: true,
             wakes: Vec::new(),
             events: Vec::new(),
         })
@@ -148,20 +161,37 @@ impl<'d> Connection<'d> {
     }
 
     /// Moves everything that can move; the reason if the connection is over.
-    fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        // before anything is looked at, so that no wake-up is lost that comes meanwhile
+        self.driver.shared.lock().set_driver(cx);
         for _ in 0..ROUNDS {
             let read = self.poll_read(cx)?;
             let written = self.poll_write(cx)?;
             if matches!(self.reading, Reading::Yielded(_)) {
                 break;
             }
-            if read.is_pending() && written.is_pending() && self.poll_timers(cx)?.is_pending() {
-                return Ok(Poll::Pending);
+            if read.is_ready() || written.is_ready() {
+                continue;
+            }
+            let deadline = match self.check_clock()? {
+                Clock::Acted => continue,
+                Clock::Next(None) => return Ok(()),
+                Clock::Next(Some(deadline)) => deadline,
+            };
+            // a sleep that ends too early is cheaper than one that is set anew for each packet
+            if deadline < self.sleep.deadline() || self.sleep.is_elapsed() {
+                self.sleep.as_mut().reset(deadline);
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Ok(());
             }
         }
+        // what is due is due, however busy the connection
+        self.check_clock()?;
         // a plain wake-up would let a runtime of one thread come back here before it looks at its main future
         let turn = pin!(tokio::task::yield_now());
-        Ok(turn.poll(cx))
+        let _ = turn.poll(cx);
+        Ok(())
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
@@ -385,72 +415,81 @@ impl<'d> Connection<'d> {
                 state.staged_bytes += bytes.len() as u64;
                 state.session.advance(bytes.len());
                 upload.consume();
+                if upload.is_done() {
+                    self.upload = None;
+                }
             }
             Poll::Ready(Err(error)) => {
-                warn!(%error, "a payload's source failed");
                 self.upload = None;
-                if let Some(Item::Publish(publication)) = state.session.abandon(id) {
-                    state.stats.undeliverable += 1;
-                    state.settle_publication(publication, Err(error));
-                }
+                state.fail_upload(id, error);
             }
         }
         true
     }
 
-    /// When nothing can be read or written, looks at the clock, and sleeps.
-    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    /// Does what is due, or tells when something will be.
+    fn check_clock(&mut self) -> Result<Clock, End> {
+        let clock = Instant::now();
+        let now = self.driver.at(clock);
         let shared = Arc::clone(&self.driver.shared);
-        loop {
-            let clock = Instant::now();
-            let now = self.driver.at(clock);
-            let mut state = shared.lock();
-            if !self.established && clock >= self.deadline {
-                return Err(End::Session(Error::Timeout(Timeout::ConnAck)));
-            }
-            if let Some(until) = state.stop_at() {
-                let is_drained = state.outbox_messages == 0
-                    && state.output.is_empty()
-                    && self.writing.is_empty();
-                match self.stop_by {
-                    Some(limit) if limit <= clock => return Err(End::Stopped),
-                    None if is_drained || until <= clock => {
-                        self.stop_by = Some(clock + LAST_WORDS);
-                        state.session.disconnect();
-                        return Ok(Poll::Ready(()));
-                    }
-                    _ => {}
+        let mut state = shared.lock();
+        if !self.established && clock >= self.deadline {
+            return Err(End::Session(Error::Timeout(Timeout::ConnAck)));
+        }
+        if let Some(until) = state.stop_at() {
+            let is_drained =
+                state.outbox_messages == 0 && state.output.is_empty() && self.writing.is_empty();
+            match self.stop_by {
+                Some(limit) if limit <= clock => return Err(End::Stopped),
+                None if is_drained || until <= clock => {
+                    self.stop_by = Some(clock + LAST_WORDS);
+                    state.session.disconnect();
+                    return Ok(Clock::Acted);
                 }
+                _ => {}
             }
-            if matches!(self.reading, Reading::Discarding) && state.are_queues_drained() {
-                self.reading = Reading::On;
-                state.session.handle_drained();
-                return Ok(Poll::Ready(()));
+        }
+        if matches!(self.reading, Reading::Discarding) && state.are_queues_drained() {
+            self.reading = Reading::On;
+            state.session.handle_drained();
+            return Ok(Clock::Acted);
+        }
+        let due = state.session.poll_timeout(now);
+        if due.is_some_and(|due| due <= now) {
+            if let Err(error) = state.session.handle_timeout(now) {
+                self.handle_timeout(&mut state, error)?;
             }
-            let due = state.session.poll_timeout(now);
-            if due.is_some_and(|due| due <= now) {
-                state.session.handle_timeout(now).map_err(End::Session)?;
-                self.handle_events(&mut state, now);
-                self.shrink(&mut state);
-                drop(state);
-                self.emit();
-                return Ok(Poll::Ready(()));
-            }
-            let due = due.map(|due| clock + (due - now).into());
-            let connack = Some(self.deadline).filter(|_| !self.established);
-            let stop = self.stop_by.or(state.stop_at());
-            if let Some(deadline) = [due, connack, stop].into_iter().flatten().min() {
-                // a sleep that ends too early is cheaper than one that is set anew for each packet
-                if deadline < self.sleep.deadline() || self.sleep.is_elapsed() {
-                    self.sleep.as_mut().reset(deadline);
-                }
-            }
-            state.full_queues = FullQueues::Yield;
-            state.driver = Some(cx.waker().clone());
+            let reads_on = self.handle_events(&mut state, now);
+            self.shrink(&mut state);
+            mem::swap(&mut state.wakes, &mut self.wakes);
             drop(state);
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                return Ok(Poll::Pending);
+            wake_all(&mut self.wakes);
+            self.emit();
+            if reads_on {
+                self.take_input(0)?;
             }
+            return Ok(Clock::Acted);
+        }
+        state.full_queues = FullQueues::Yield;
+        let due = due.map(|due| clock + (due - now).into());
+        let connack = Some(self.deadline).filter(|_| !self.established);
+        let stop = self.stop_by.or(state.stop_at());
+        Ok(Clock::Next(
+            [due, connack, stop].into_iter().flatten().min(),
+        ))
+    }
+
+    /// The connection is over, unless it is a payload's source that has nothing to write: then only its message is.
+    fn handle_timeout(&mut self, state: &mut State, error: Error) -> Result<(), End> {
+        let starves = self.writing.is_empty() && state.output.is_empty();
+        match self.upload.take() {
+            Some(upload) if starves && error == Error::Timeout(Timeout::Write) => {
+                let stalled =
+                    io::Error::new(io::ErrorKind::TimedOut, "no byte within the write time-out");
+                state.fail_upload(upload.id, PublishError::Source(Arc::new(stalled)));
+                Ok(())
+            }
+            _ => Err(End::Session(error)),
         }
     }
 
@@ -462,7 +501,9 @@ impl<'d> Connection<'d> {
         state.pool.shrink();
     }
 
-    fn handle_events(&mut self, state: &mut State, now: session::Instant) {
+    /// True if reading goes on.
+    fn handle_events(&mut self, state: &mut State, now: session::Instant) -> bool {
+        let mut reads_on = false;
         while let Some(event) = state.session.poll_event() {
             if !matches!(event, session::Event::ReadOn) {
                 self.events.extend(state.describe(event));
@@ -474,7 +515,9 @@ impl<'d> Connection<'d> {
             }
             state.session.handle_resumed(now);
             self.events.push(Event::Stalled);
+            reads_on = true;
         }
+        reads_on
     }
 
     fn emit(&mut self) {
@@ -485,6 +528,26 @@ impl<'d> Connection<'d> {
                 self.driver.shared.connection.send_replace(connected);
             }
             self.driver.shared.emit(event);
+        }
+    }
+
+    /// Lets the peer have the last bytes: a stream closed with unread input, or unflushed, may lose them.
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.needs_shutdown {
+            if ready!(Pin::new(&mut self.transport).poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            self.needs_shutdown = false;
+        }
+        loop {
+            self.input.clear();
+            match ready!(self.input.poll_fill(cx, &mut self.transport)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
         }
     }
 
@@ -558,10 +621,18 @@ impl Future for Connection<'_> {
     type Output = Ended;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
-        match self.poll_round(cx) {
-            Ok(_) => Poll::Pending,
-            Err(end) => Poll::Ready(self.close(end)),
+        if !self.finishing {
+            match self.poll_round(cx) {
+                Ok(()) => return Poll::Pending,
+                Err(End::Finished) => {
+                    self.finishing = true;
+                    self.sleep.as_mut().reset(Instant::now() + LAST_WORDS);
+                }
+                Err(end) => return Poll::Ready(self.close(end)),
+            }
         }
+        ready!(self.poll_finish(cx));
+        Poll::Ready(self.close(End::Finished))
     }
 }
 
@@ -662,6 +733,26 @@ impl State {
             }
         }
         None
+    }
+
+    /// A message whose source cannot go on fails alone.
+    fn fail_upload(&mut self, id: PacketId, error: PublishError) {
+        warn!(%error, "a payload's source failed");
+        if let Some(Item::Publish(publication)) = self.session.abandon(id) {
+            self.stats.undeliverable += 1;
+            self.settle_publication(publication, Err(error));
+        }
+    }
+
+    /// Has the handles wake this task.
+    fn set_driver(&mut self, cx: &Context<'_>) {
+        if !self
+            .driver
+            .as_ref()
+            .is_some_and(|driver| driver.will_wake(cx.waker()))
+        {
+            self.driver = Some(cx.waker().clone());
+        }
     }
 
     fn finish_flushes(&mut self) {

@@ -8,7 +8,7 @@ use crate::{
     events::{Event, SessionState},
     message::{Receipt, Settlement},
     options::Unmatched,
-    state::{Arrival, Body, DefaultStream, FullQueues, Shared, State},
+    state::{Arrival, Body, DefaultStream, FullQueues, Shared, State, Unattached},
 };
 
 /// What arrives in chunks is put together here; it grows with what has come, not with what was announced.
@@ -67,10 +67,8 @@ impl State {
             }
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(requests) = handle {
-                    for key in self.router.handle_unsuback(&requests) {
-                        self.wakes
-                            .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
-                    }
+                    self.router.handle_unsuback(&requests);
+                    self.finish_settling();
                 }
                 Action::None
             }
@@ -99,11 +97,13 @@ impl State {
         }
     }
 
+    /// Tells those who wait for an answer of the broker's to subscriptions.
     fn finish_settling(&mut self) {
-        if !self.router.is_settled() {
-            return;
+        let mut finished = self.router.take_finished();
+        if self.router.is_settled() {
+            finished.append(&mut self.settling);
         }
-        for key in self.settling.drain(..) {
+        for key in finished {
             self.wakes
                 .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
         }
@@ -205,7 +205,9 @@ impl State {
     ) -> bool {
         let key = self.default_queue;
         let held = self.default_stream == DefaultStream::Taken
-            || (token.is_some() && shared.tuning.unmatched == Unmatched::Hold);
+            || (token.is_some()
+                && shared.tuning.unmatched == Unmatched::Hold
+                && shared.unattached() == Unattached::Keep);
         if !held {
             self.stats.dropped_unmatched += 1;
             if let Some(token) = token {

@@ -44,6 +44,11 @@ impl Input {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
     /// Reads once; zero at the end of the stream. Grows when a read fills it.
     pub(super) fn poll_fill(
         &mut self,
@@ -51,6 +56,9 @@ impl Input {
         transport: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<usize>> {
         self.make_room();
+        if self.end == self.bytes.len() {
+            return Poll::Pending;
+        }
         let mut buffer = ReadBuf::new(&mut self.bytes[self.end..]);
         ready!(Pin::new(transport).poll_read(cx, &mut buffer))?;
         let n = buffer.filled().len();

@@ -152,7 +152,8 @@ impl Driver {
                         return self.stopped();
                     }
                 }
-                Outcome::Wiped => {}
+                // the session that was started clean is with this address
+                Outcome::Wiped => self.attempts -= 1,
                 Outcome::Disconnected(reason) => {
                     connected_once = true;
                     let terminal = match &reason {

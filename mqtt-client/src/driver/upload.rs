@@ -98,6 +98,11 @@ impl Upload {
         &self.chunk[..self.filled]
     }
 
+    /// Whether the last bytes were taken.
+    pub(super) fn is_done(&self) -> bool {
+        self.filled == 0 && matches!(self.stage, Stage::Done)
+    }
+
     pub(super) fn consume(&mut self) {
         self.filled = 0;
     }

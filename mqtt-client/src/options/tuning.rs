@@ -56,8 +56,9 @@ pub enum Oversized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Unmatched {
-    /// It waits unacknowledged in the default queue until a matching stream or the default stream
-    /// is taken.
+    /// In a session that persists it waits unacknowledged in the default queue until a matching stream or the default
+    /// stream is taken; since PUBACKs leave in order of receipt, a broker's window full of such messages holds up all
+    /// streams. In a transient session, where no stream can be missing for long, it is acknowledged and dropped.
     #[default]
     Hold,
     /// It is acknowledged, dropped and counted.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use mqtt_codec::session::{AckToken, Session};
-use mqtt_codec::wire::QoS;
+use mqtt_codec::wire::{QoS, TopicName};
 use tokio::{
     sync::{broadcast, watch},
     time::Instant,
@@ -308,9 +308,20 @@ impl State {
             let Some(receipt) = &queued.receipt else {
                 continue;
             };
-            if unattached == Unattached::Keep {
-                self.router.queue(self.default_queue).push_queued(queued);
-            } else if let Some(settlement) = receipt.settle(Settlement::GivenUp) {
+            let topic = &queued.content.bytes[..usize::from(queued.content.topic_len)];
+            let topic = std::str::from_utf8(topic)
+                .ok()
+                .and_then(|topic| TopicName::new(topic).ok());
+            let settlement = match unattached {
+                Unattached::Unsubscribe => Settlement::GivenUp,
+                Unattached::Keep if topic.is_some_and(|topic| self.router.is_subscribed(topic)) => {
+                    self.router.queue(self.default_queue).push_queued(queued);
+                    continue;
+                }
+                // unsubscribed and let go: nobody will ask for it
+                Unattached::Keep => Settlement::Acknowledged,
+            };
+            if let Some(settlement) = receipt.settle(settlement) {
                 self.settle(receipt.token, settlement);
             }
         }
@@ -330,6 +341,13 @@ impl State {
         });
         for queued in held {
             self.router.queue(key).push_queued(queued);
+        }
+    }
+
+    /// A stream that is taken after the end has nothing to wait for.
+    pub(crate) fn end_if_closed(&mut self, key: usize) {
+        if matches!(self.lifecycle, Lifecycle::Closed(_)) {
+            self.router.queue(key).end.get_or_insert(End::Plain);
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Router {
     wanted: usize,
     leaving: usize,
     cache: Cache,
+    /// Of those who waited for an end that has come.
+    finished: Vec<CompletionKey>,
 }
 
 /// Where the last topic went: publishers tend to repeat themselves.
@@ -37,6 +39,8 @@ pub(crate) struct Subscription {
     phase: Phase,
     /// It was asked for again while an answer was awaited.
     again: bool,
+    /// It is to be given up when the answer has come.
+    abandoned: bool,
     attachments: Vec<Attachment>,
     unsubscribers: Vec<CompletionKey>,
 }
@@ -189,7 +193,7 @@ impl Router {
                 continue;
             }
             if sub.phase == Phase::Refused {
-                self.remove(index, End::Plain);
+                self.remove(index);
             } else if unattached == Unattached::Unsubscribe {
                 self.leave(index);
             }
@@ -287,35 +291,59 @@ impl Router {
         }
     }
 
-    /// Returns the completions of those who wait for it.
-    pub(crate) fn handle_unsuback(&mut self, requests: &[Request]) -> Vec<CompletionKey> {
-        let mut completions = Vec::new();
+    pub(crate) fn handle_unsuback(&mut self, requests: &[Request]) {
         for request in requests {
             let index = request.subscription;
             let Some(sub) = self.subscriptions[index].as_mut() else {
                 continue;
             };
-            completions.append(&mut sub.unsubscribers);
-            if sub.again {
-                sub.again = false;
-                sub.attachments
-                    .retain(|attachment| attachment.outcome.is_none());
-                self.set_phase(index, Phase::Wanted);
-                self.cache = Cache::default();
-            } else {
-                self.remove(index, End::Plain);
+            if !std::mem::take(&mut sub.again) {
+                self.remove(index);
+                continue;
             }
+            self.finished.append(&mut sub.unsubscribers);
+            let (new, old) = std::mem::take(&mut sub.attachments)
+                .into_iter()
+                .partition(|attachment| attachment.outcome.is_none());
+            sub.attachments = new;
+            self.set_phase(index, Phase::Wanted);
+            self.end_streams(old);
         }
-        completions
+    }
+
+    /// Completions of unsubscribes that are over, to be told.
+    pub(crate) fn take_finished(&mut self) -> Vec<CompletionKey> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Whether a subscription that goes on matches the topic.
+    pub(crate) fn is_subscribed(&self, topic: TopicName<'_>) -> bool {
+        self.subscriptions.iter().flatten().any(|sub| {
+            !matches!(
+                sub.phase,
+                Phase::Leaving | Phase::LeaveRequested | Phase::Refused
+            ) && sub.filter.filter().matches(topic)
+        })
+    }
+
+    /// Whether one of the stream's filters is not refused.
+    pub(crate) fn is_attached(&self, queue: usize) -> bool {
+        self.subscriptions.iter().flatten().any(|sub| {
+            sub.phase != Phase::Refused
+                && sub
+                    .attachments
+                    .iter()
+                    .any(|attachment| attachment.queue == queue)
+        })
     }
 
     /// The client ends: nobody gets an answer any more.
     pub(crate) fn abandon_unsubscribers(&mut self) -> Vec<CompletionKey> {
-        self.subscriptions
-            .iter_mut()
-            .flatten()
-            .flat_map(|sub| sub.unsubscribers.drain(..))
-            .collect()
+        let mut completions = self.take_finished();
+        for sub in self.subscriptions.iter_mut().flatten() {
+            completions.append(&mut sub.unsubscribers);
+        }
+        completions
     }
 
     fn handle_granted(&mut self, index: usize, qos: QoS, unattached: Unattached) {
@@ -333,7 +361,8 @@ impl Router {
             }
         }
         let again = std::mem::take(&mut sub.again);
-        let (orphaned, left) = (sub.attachments.is_empty(), !sub.unsubscribers.is_empty());
+        let left = std::mem::take(&mut sub.abandoned);
+        let orphaned = sub.attachments.is_empty();
         self.set_phase(
             index,
             if again {
@@ -358,17 +387,20 @@ impl Router {
             let Some(queue) = self.queues[attachment.queue].as_mut() else {
                 continue;
             };
-            if attachment.outcome.is_some() {
+            // one that was refused before has been told
+            if !matches!(attachment.outcome, Some(Err(_))) {
                 queue.end = Some(End::Error(error.clone()));
             }
             attachment.outcome = Some(Err(Refused));
             queue.wake();
         }
+        self.finished.append(&mut sub.unsubscribers);
+        sub.abandoned = false;
         let orphaned = sub.attachments.is_empty();
         let again = std::mem::take(&mut sub.again);
         self.set_phase(index, if again { Phase::Wanted } else { Phase::Refused });
         if orphaned && !again {
-            self.remove(index, End::Plain);
+            self.remove(index);
         }
     }
 
@@ -382,6 +414,7 @@ impl Router {
             qos,
             phase: Phase::Active(qos),
             again: false,
+            abandoned: false,
             attachments: Vec::new(),
             unsubscribers: Vec::new(),
         };
@@ -405,6 +438,7 @@ impl Router {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
+        sub.abandoned = false;
         match sub.phase {
             Phase::Requested | Phase::LeaveRequested => sub.again = true,
             _ => self.set_phase(index, Phase::Wanted),
@@ -418,7 +452,7 @@ impl Router {
         };
         match sub.phase {
             // the SUBACK comes first
-            Phase::Requested => {}
+            Phase::Requested => sub.abandoned = true,
             Phase::LeaveRequested => sub.again = false,
             _ => self.set_phase(index, Phase::Leaving),
         }
@@ -457,26 +491,31 @@ impl Router {
         self.leaving += usize::from(phase == Phase::Leaving);
     }
 
-    fn remove(&mut self, index: usize, end: End) {
+    fn remove(&mut self, index: usize) {
         self.set_phase(index, Phase::Active(QoS::AtMostOnce));
-        let Some(sub) = self.subscriptions[index].take() else {
+        let Some(mut sub) = self.subscriptions[index].take() else {
             return;
         };
+        self.finished.append(&mut sub.unsubscribers);
         self.by_filter.remove(&sub.filter);
         self.patterns.retain(|&pattern| pattern != index);
+        self.end_streams(sub.attachments);
+    }
+
+    /// Ends streams that have no other filter.
+    fn end_streams(&mut self, attachments: Vec<Attachment>) {
         self.cache = Cache::default();
-        for attachment in sub.attachments {
-            let elsewhere = |other: &Subscription| {
-                other
-                    .attachments
-                    .iter()
-                    .any(|other| other.queue == attachment.queue)
-            };
-            if self.subscriptions.iter().flatten().any(elsewhere) {
+        for Attachment { queue: key, .. } in attachments {
+            let is_elsewhere = self
+                .subscriptions
+                .iter()
+                .flatten()
+                .any(|sub| sub.attachments.iter().any(|other| other.queue == key));
+            if is_elsewhere {
                 continue;
             }
-            if let Some(queue) = self.queues[attachment.queue].as_mut() {
-                queue.end.get_or_insert_with(|| end.clone());
+            if let Some(queue) = self.queues[key].as_mut() {
+                queue.end.get_or_insert(End::Plain);
                 queue.wake();
             }
         }
