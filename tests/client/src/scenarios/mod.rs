@@ -57,6 +57,7 @@ macro_rules! suite {
                 a_cut_resends_with_dup_the_same_ids_and_order_before_anything_new,
                 a_cut_at_every_byte_loses_and_reorders_nothing,
                 a_cut_in_every_answer_of_the_broker_loses_nothing,
+                random_cuts_lose_and_reorder_nothing,
                 what_was_never_sent_goes_out_without_dup,
                 a_lost_session_renews_subscriptions_before_any_publish,
                 an_unacknowledged_subscribe_goes_out_again_with_its_id,

@@ -1,5 +1,10 @@
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+
 use mqtt_codec::wire::{Dup, PacketType};
-use testkit::{AckOrder, Frame};
+use testkit::{AckOrder, Frame, Random};
 
 use super::{QOS1, Sent, connect, numbered, numbers, sent};
 use crate::{Adapter, Delivery, Inbox, Setup, World, happenings::listen};
@@ -103,6 +108,92 @@ pub async fn a_cut_in_every_answer_of_the_broker_loses_nothing<A: Adapter>() {
         }
         assert_eq!(received, numbers(0..3), "cut after {offset} bytes");
         world.assert_no_complaints();
+    }
+}
+
+/// Four publishers, a consumer, and a cut somewhere in the bytes of each connection; every other run the broker also
+/// forgets the session at times.
+pub async fn random_cuts_lose_and_reorder_nothing<A: Adapter>() {
+    for seed in 0..20 {
+        let forgets = seed % 2 == 1;
+        let world = World::default();
+        let setup = Setup {
+            keep_trying: true,
+            declared: vec![("t/#", QOS1)],
+            in_flight: 7,
+            outbox: 20,
+            backoff: (Duration::from_millis(1), Duration::from_millis(50)),
+            ..Setup::default()
+        };
+        let client = A::start(&world, setup);
+        let mut inbox = client.take("t/#");
+        let mut received = BTreeSet::new();
+        let consuming = async {
+            // with its session, the broker forgets what it had for us
+            while !forgets && received.len() < 4 * MESSAGES {
+                received.insert(inbox.next().await.unwrap().payload().to_vec());
+            }
+        };
+        let publishing = async {
+            tokio::join!(
+                publish_all(&client, "a"),
+                publish_all(&client, "b"),
+                publish_all(&client, "c"),
+                publish_all(&client, "d"),
+            )
+        };
+        tokio::select! {
+            _ = async { tokio::join!(consuming, publishing) } => {}
+            () = sabotage(&world, seed, forgets) => unreachable!("it goes on for ever"),
+        }
+        assert!(world.links() > 10, "seed {seed}: {} links", world.links());
+        assert!(client.counts().resent > 0, "seed {seed}");
+        let first = world.broker(|broker| broker.first_deliveries());
+        assert_eq!(first.len(), 4 * MESSAGES, "seed {seed}");
+        if !forgets {
+            for name in ["a", "b", "c", "d"] {
+                let mut of_one = first.clone();
+                of_one.retain(|payload| payload.starts_with(name.as_bytes()));
+                let all: Vec<_> = (0..MESSAGES).map(|n| message(name, n)).collect();
+                assert_eq!(of_one, all, "seed {seed}");
+            }
+        }
+        world.assert_no_complaints();
+    }
+}
+
+const MESSAGES: usize = 200;
+
+fn message(publisher: &str, n: usize) -> Vec<u8> {
+    format!("{publisher}{n}").into_bytes()
+}
+
+async fn publish_all<A: Adapter>(client: &A, name: &str) {
+    let mut acks = VecDeque::new();
+    for n in 0..MESSAGES {
+        acks.push_back(client.enqueue("t/x", &message(name, n)).await.unwrap());
+        if acks.len() == 5 {
+            acks.pop_front().expect("five").await.unwrap();
+        }
+    }
+    for ack in acks {
+        ack.await.unwrap();
+    }
+}
+
+/// Ends each connection somewhere.
+async fn sabotage(world: &World, seed: u64, forgets: bool) {
+    let mut random = Random::new(seed);
+    loop {
+        let dials = world.dials().len();
+        match random.below(2) {
+            0 => world.cut_after_input(random.below(600)),
+            _ => world.cut_after_output(1 + random.below(600)),
+        }
+        world.dialed(dials + 1).await;
+        if forgets && random.one_in(5) {
+            world.broker(|broker| broker.forget_session("client"));
+        }
     }
 }
 

