@@ -49,7 +49,8 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
     }
     for separate in project::SEPARATE_WORKSPACES {
         let manifest = manifest(separate);
-        let mut selection = vec!["--manifest-path", &manifest];
+        // a peer may declare a newer Rust than it needs
+        let mut selection = vec!["--manifest-path", &manifest, "--ignore-rust-version"];
         if let Some(target) = separate.target {
             selection.extend(["--target", target]);
         }

@@ -92,12 +92,12 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
     // The driver starts the other programs, each in a process of its own.
     cmd!(
         workspace.shell,
-        "cargo build --release --bins --manifest-path {manifest}"
+        "cargo build --release --bins --ignore-rust-version --manifest-path {manifest}"
     )
     .run()?;
     cmd!(
         workspace.shell,
-        "cargo run --quiet --release --manifest-path {manifest} -- {arguments...}"
+        "cargo run --quiet --release --ignore-rust-version --manifest-path {manifest} -- {arguments...}"
     )
     .run()?;
     Ok(())
