@@ -10,7 +10,8 @@ pub struct Stats {
     pub failed_attempts: u64,
     /// QoS 0 messages accepted for sending.
     pub sent_qos0: u64,
-    /// QoS 1 messages whose sending began, each once.
+    /// QoS 1 messages sent without DUP: once each, and again as new when the broker has lost the session or a
+    /// connection ended before their first byte left.
     pub sent_qos1: u64,
     /// QoS 1 messages sent again with DUP.
     pub resent: u64,
@@ -21,7 +22,8 @@ pub struct Stats {
     /// QoS 0 messages dropped because the outbox was full or there was no connection
     /// ([`Overflow::Drop`](crate::Overflow::Drop)).
     pub dropped_by_overflow: u64,
-    /// QoS 0 messages that were accepted and lost with a connection, wholly or in part unsent.
+    /// QoS 0 messages that were accepted and may be lost with a connection: those of the last write that the transport
+    /// did not take whole, and all behind it.
     pub lost_with_connection: u64,
     /// Messages received at QoS 0 and handed to a stream's queue or dropped.
     pub received_qos0: u64,

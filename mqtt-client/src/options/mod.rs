@@ -204,7 +204,8 @@ impl ConnectOptions {
         self
     }
 
-    /// The Keep Alive: a ping goes out when nothing was sent, or nothing received, for this long.
+    /// The Keep Alive: a ping goes out when nothing was sent, or nothing received, for three
+    /// quarters of it, and a broker that is silent for half of it then counts as lost.
     /// Whole seconds up to 65,535 s; zero turns it off, and then a dead link is found only when
     /// something is sent. Default 60 s.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
@@ -248,8 +249,9 @@ impl ConnectOptions {
     }
 
     /// Declares a subscription: its stream exists before the first byte is read, so that nothing
-    /// the broker kept for the session is missed, and SUBSCRIBE is sent only when the broker does
-    /// not have it. QoS 0 or 1; each filter once.
+    /// the broker kept for the session is missed. SUBSCRIBE is sent on the first connection, since
+    /// nothing tells what the broker has acknowledged to an earlier process, and again only when
+    /// the broker has lost the session. QoS 0 or 1; each filter once.
     pub fn declare(mut self, filter: Filter, qos: QoS) -> Self {
         self.subscriptions.push((filter, qos));
         self
@@ -317,7 +319,7 @@ impl ConnectOptions {
         self
     }
 
-    /// The largest incoming packet, in bytes with its header, that is kept in memory. Default 16
+    /// The largest incoming packet, in bytes without its fixed header, that is kept in memory. Default 16
     /// MiB, 256 to 268,435,460 (the largest that MQTT allows).
     pub fn packet_limit(mut self, bytes: usize) -> Self {
         self.tuning.packet_limit = bytes;
