@@ -172,6 +172,8 @@ impl Client {
     /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails, or yields
     /// more or fewer bytes than it announced, the message is given up, the connection starts anew, and only this future fails.
     ///
+    /// A source that announces no bytes is not opened. One that has none to give for the write time-out counts as failed.
+    ///
     /// While it is sent, every other message waits, PINGREQ too: a strict broker wants the whole packet within
     /// 1.5 × keep alive, so the link must carry the payload in that time.
     pub fn publish_stream<'a>(

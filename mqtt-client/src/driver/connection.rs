@@ -8,7 +8,7 @@ use std::{
 };
 
 use mqtt_codec::session::{self, Error, Identity, Input as SessionInput, Next, OpenError, Timeout};
-use mqtt_codec::wire::{Dup, EncodeError, PacketId, QoS};
+use mqtt_codec::wire::{EncodeError, PacketId, QoS};
 use tokio::{
     io::AsyncWrite,
     time::{Instant, Sleep, sleep_until},
@@ -27,7 +27,7 @@ use crate::{
     options::{Address, Credentials, Will},
     publish::wake_all,
     source::SharedSource,
-    state::{Flush, FullQueues, Item, Output, Payload, SLICES, Shared, State},
+    state::{FullQueues, Output, SLICES, Shared, State},
     transport::Transport,
 };
 
@@ -114,8 +114,6 @@ enum End {
 
 /// Rounds of one poll, before others get their turn.
 const ROUNDS: usize = 32;
-/// Bytes handed out by the session ahead of writing.
-const STAGED: usize = 64 * 1_024;
 /// Time for DISCONNECT to be written.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Packets taken in under one lock.
@@ -664,150 +662,4 @@ fn open(driver: &Driver, credentials: Option<&Credentials>) -> Result<Output, Co
     output.commit(len);
     state.staged_bytes += len as u64;
     Ok(output)
-}
-
-impl State {
-    /// Turns wishes for subscriptions into packets.
-    fn request_subscriptions(&mut self) {
-        while self.session.wants_renewal() {
-            let next = self.router.next_subscribe();
-            self.session
-                .renew(next)
-                .expect("there is room, and no filter is empty");
-        }
-        while self.session.is_connected() && !self.session.is_control_full() {
-            let Some(next) = self
-                .router
-                .next_subscribe()
-                .or_else(|| self.router.next_unsubscribe())
-            else {
-                return;
-            };
-            self.session
-                .enqueue(next)
-                .expect("there is room, and no filter is empty");
-        }
-    }
-
-    /// Moves what the session wants to send to the outgoing buffer. Returns the payload to be read from its source next.
-    fn stage(&mut self) -> Option<(PacketId, SharedSource)> {
-        while self.output.len() < STAGED {
-            let transmit = self.session.poll_transmit()?;
-            let mut len = 0;
-            for bytes in transmit.bytes {
-                self.output.put(bytes);
-                len += bytes.len();
-            }
-            match transmit.begins {
-                Some(Dup::First) => self.stats.sent_qos1 += 1,
-                Some(Dup::Repeat) => self.stats.resent += 1,
-                None => {}
-            }
-            let mut source = None;
-            if let Some(range) = transmit.payload {
-                let (from, to) = (range.offset as usize, (range.offset + range.len) as usize);
-                match range.handle {
-                    Item::Publish(publication) => match &publication.payload {
-                        Payload::Copied(bytes) => {
-                            self.output.put(&bytes[from..to]);
-                            len += to - from;
-                        }
-                        Payload::Shared(bytes) => {
-                            self.output.put_shared(bytes.slice(from..to));
-                            len += to - from;
-                        }
-                        Payload::Stream(stream) if range.len > 0 => {
-                            source = Some((range.id, stream.clone()))
-                        }
-                        Payload::Stream(_) => {}
-                    },
-                    Item::Subscribe(_) | Item::Unsubscribe(_) => {
-                        unreachable!("they have no payload")
-                    }
-                }
-            }
-            self.session.advance(len);
-            self.staged_bytes += len as u64;
-            if source.is_some() {
-                return source;
-            }
-        }
-        None
-    }
-
-    /// A message whose source cannot go on fails alone.
-    fn fail_upload(&mut self, id: PacketId, error: PublishError) {
-        warn!(%error, "a payload's source failed");
-        if let Some(Item::Publish(publication)) = self.session.abandon(id) {
-            self.stats.undeliverable += 1;
-            self.settle_publication(publication, Err(error));
-        }
-    }
-
-    /// Has the handles wake this task.
-    fn set_driver(&mut self, cx: &Context<'_>) {
-        if !self
-            .driver
-            .as_ref()
-            .is_some_and(|driver| driver.will_wake(cx.waker()))
-        {
-            self.driver = Some(cx.waker().clone());
-        }
-    }
-
-    fn finish_flushes(&mut self) {
-        let handed_out = self.accepted - u64::from(self.session.waiting());
-        let (staged, written) = (self.staged_bytes, self.written_bytes);
-        let mut done = Vec::new();
-        self.flushes.retain_mut(|flush: &mut Flush| {
-            if flush
-                .accepted
-                .is_some_and(|accepted| accepted <= handed_out)
-            {
-                flush.accepted = None;
-                flush.bytes = staged;
-            }
-            let is_done = flush.accepted.is_none() && flush.bytes <= written;
-            if is_done {
-                done.push(flush.completion);
-            }
-            !is_done
-        });
-        for key in done {
-            self.wakes
-                .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
-        }
-    }
-
-    /// What the session's event means to a user.
-    fn describe(&mut self, event: session::Event<Item>) -> Option<Event> {
-        match event {
-            session::Event::Suspect { id, attempts } => {
-                let Item::Publish(publication) = self.session.handle(id)? else {
-                    return None;
-                };
-                let topic = publication.topic.as_str().to_owned();
-                if attempts >= 3 {
-                    warn!(
-                        topic,
-                        attempts, "connections end while this message is delivered"
-                    );
-                }
-                Some(Event::Suspect { topic, attempts })
-            }
-            session::Event::Undeliverable {
-                attempts, handle, ..
-            } => {
-                let Item::Publish(publication) = handle else {
-                    return None;
-                };
-                let topic = publication.topic.as_str().to_owned();
-                warn!(topic, attempts, "undeliverable");
-                self.stats.undeliverable += 1;
-                self.settle_publication(publication, Err(PublishError::Undeliverable { attempts }));
-                Some(Event::Undeliverable { topic, attempts })
-            }
-            _ => None,
-        }
-    }
 }

@@ -2,6 +2,7 @@
 mod connection;
 mod dispatch;
 mod input;
+mod stage;
 mod upload;
 
 use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
