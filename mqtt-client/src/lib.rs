@@ -15,6 +15,7 @@ mod stats;
 mod subscribe;
 mod transport;
 
+pub use bytes::Bytes;
 pub use mqtt_codec::session::{Error as SessionError, Timeout, Violation};
 pub use mqtt_codec::wire::{
     ConnectRefusal, DecodeError, FilterError, QoS, StringError, TopicError,

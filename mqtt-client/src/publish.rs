@@ -275,7 +275,7 @@ impl Future for Publishing<'_> {
 ///
 /// At QoS 0 it is ready at once. Dropping it changes nothing for the message.
 #[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
+#[must_use = "without it nobody learns of the acknowledgement; the message is sent all the same"]
 pub struct PublishAck {
     shared: Arc<Shared>,
     /// `None`: nothing to wait for any more.

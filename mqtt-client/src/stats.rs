@@ -13,7 +13,7 @@ pub struct Stats {
     /// QoS 1 messages sent without DUP: once each, and again as new when the broker has lost the session or a
     /// connection ended before their first byte left.
     pub sent_qos1: u64,
-    /// QoS 1 messages sent again with DUP.
+    /// QoS 1 messages put into the outgoing buffer again with DUP; a connection that ends at once may take some back.
     pub resent: u64,
     /// QoS 1 messages that the broker acknowledged.
     pub acknowledged: u64,

@@ -244,18 +244,17 @@ impl Subscription {
                 key
             }
         };
+        let granted = state.router.granted(key, std::slice::from_ref(&name));
+        let granted = match granted.as_deref() {
+            Some([Ok(qos)]) => vec![(name.clone(), *qos)],
+            _ => Vec::new(),
+        };
         drop(state);
-        Ok(Self::new(
-            client,
-            key,
-            vec![name],
-            Vec::new(),
-            AckMode::OnDrop,
-        ))
+        Ok(Self::new(client, key, vec![name], granted, AckMode::OnDrop))
     }
 
-    /// The QoS that the broker granted to each filter when the stream was made by [`Client::subscribe`], in the order of
-    /// the call; empty otherwise.
+    /// The QoS that the broker had granted to each filter when the stream was made or taken, in the order of the call;
+    /// empty for the default stream, and for a declared one that the broker had not answered for or refused.
     #[must_use]
     pub fn granted(&self) -> &[(Filter, QoS)] {
         &self.granted

@@ -198,8 +198,8 @@ pub enum TakeStreamError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The broker lost the session and refused to renew this subscription (SUBACK 0x80).
-    #[error("the broker refused to renew the subscription to `{filter}`")]
+    /// The broker refused a declared subscription, or, after it lost the session, to renew this one (SUBACK 0x80).
+    #[error("the broker refused the subscription to `{filter}`")]
     Refused {
         /// The filter.
         filter: Filter,

@@ -293,7 +293,7 @@ impl ConnectOptions {
 
     /// How many connections may end with a message as the oldest unacknowledged one before it fails
     /// as undeliverable. The session is then started clean once, since it may not skip a message.
-    /// Default: no limit. At least 1.
+    /// Default: no limit. 1 to 255.
     pub fn max_attempts(mut self, connections: u32) -> Self {
         self.tuning.max_attempts = Some(connections);
         self

@@ -117,6 +117,7 @@ fn names_the_option_that_is_out_of_range() {
             o.backoff(BackoffOptions::default().stable_after(Duration::ZERO))
         }),
         ("max_attempts", |o| o.max_attempts(0)),
+        ("max_attempts", |o| o.max_attempts(256)),
         ("in_flight", |o| o.in_flight(0)),
         ("in_flight", |o| o.in_flight(65_001)),
         ("outbox.messages", |o| o.outbox(Capacity::new(0, 1))),

@@ -168,7 +168,12 @@ impl Tuning {
     pub(super) fn validate(&self) -> Result<(), OptionsError> {
         self.validate_times()?;
         let bounds = [
-            ("max_attempts", self.max_attempts != Some(0), "at least 1"),
+            (
+                "max_attempts",
+                self.max_attempts
+                    .is_none_or(|attempts| (1..=255).contains(&attempts)),
+                "1 to 255",
+            ),
             (
                 "in_flight",
                 IN_FLIGHT.contains(&self.in_flight),

@@ -205,6 +205,11 @@ impl Shared {
         }
         let closed = ClosedError::new(reason.clone());
         state.lifecycle = Lifecycle::Closed(closed.clone());
+        // before anybody is woken by it
+        let connection = ConnectionState::Closed {
+            reason: reason.clone(),
+        };
+        self.connection.send_replace(connection);
         state.undelivered.qos0 = state.lost_qos0;
         while let Some((_, item)) = state.session.take_oldest() {
             state
@@ -249,8 +254,6 @@ impl Shared {
         self.emit(Event::Closed {
             reason: reason.clone(),
         });
-        self.connection
-            .send_replace(ConnectionState::Closed { reason });
     }
 }
 
