@@ -97,7 +97,7 @@ fn keep_alive_is_whole_seconds_up_to_65535() {
 #[test]
 fn names_the_option_that_is_out_of_range() {
     let day = Duration::from_secs(86_400);
-    let rows: [(&str, Set); 18] = [
+    let rows: [(&str, Set); 19] = [
         ("connect_timeout", |o| o.connect_timeout(Duration::ZERO)),
         ("connect_timeout", |o| o.connect_timeout(Duration::MAX)),
         ("write_timeout", |o| o.write_timeout(Duration::ZERO)),
