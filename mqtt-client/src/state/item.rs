@@ -84,8 +84,7 @@ impl Outgoing for Item {
     fn content(&self) -> Content<'_> {
         match self {
             Self::Publish(publication) => Content::Publish {
-                topic: TopicName::new(publication.topic.as_str())
-                    .expect("checked before it was copied"),
+                topic: TopicName::assume_checked(publication.topic.as_str().as_bytes()),
                 retain: publication.retain,
                 payload_len: publication.payload.len() as u32,
             },

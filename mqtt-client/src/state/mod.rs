@@ -312,12 +312,10 @@ impl State {
                 continue;
             };
             let topic = &queued.content.bytes[..usize::from(queued.content.topic_len)];
-            let topic = std::str::from_utf8(topic)
-                .ok()
-                .and_then(|topic| TopicName::new(topic).ok());
+            let topic = TopicName::assume_checked(topic);
             let settlement = match unattached {
                 Unattached::Unsubscribe => Settlement::GivenUp,
-                Unattached::Keep if topic.is_some_and(|topic| self.router.is_subscribed(topic)) => {
+                Unattached::Keep if self.router.is_subscribed(topic) => {
                     self.router.queue(self.default_queue).push_queued(queued);
                     continue;
                 }

@@ -34,6 +34,26 @@ impl<'a> TopicName<'a> {
         check(bytes).map(|()| Self(bytes))
     }
 
+    /// Takes bytes that [`as_bytes`](Self::as_bytes) gave before, for an owner that keeps them and would otherwise
+    /// check them at each use.
+    ///
+    /// They are checked with debug assertions alone: what is no topic name goes out as it is, and the broker closes the
+    /// connection.
+    ///
+    /// ```
+    /// use mqtt_codec::wire::TopicName;
+    ///
+    /// let kept: Vec<u8> = TopicName::new("sensors/1/temp")?.as_bytes().to_vec();
+    /// assert_eq!(TopicName::assume_checked(&kept).as_str(), "sensors/1/temp");
+    /// # Ok::<(), mqtt_codec::wire::TopicError>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn assume_checked(bytes: &'a [u8]) -> Self {
+        debug_assert!(check_utf8(bytes).is_ok(), "not a topic name");
+        Self(bytes)
+    }
+
     /// The name as bytes, which are UTF-8.
     #[must_use]
     #[inline]
