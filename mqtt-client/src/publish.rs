@@ -366,9 +366,6 @@ impl Drop for Accepting<'_> {
     }
 }
 
-/// QoS 0 waits while more than this is not written yet, bytes.
-const TRANSMIT_BUFFER: usize = 64 * 1_024;
-
 impl State {
     /// Takes the message if there is room: `Some` of the key to wait on at QoS 1, `None` without room.
     fn accept(
@@ -394,15 +391,12 @@ impl State {
         message: &Outgoing<'_>,
     ) -> Result<bool, PublishError> {
         let topic = message.topic.name()?;
-        let limit = match shared.tuning.qos0_overflow {
-            Overflow::Wait => TRANSMIT_BUFFER.min(shared.tuning.outbox.bytes),
-            Overflow::Drop => shared.tuning.outbox.bytes,
-        };
-        if self.output.len() >= limit || !self.session.accepts_at_most_once() {
+        let bound = shared.tuning.outbox.bytes;
+        let waits = shared.tuning.qos0_overflow == Overflow::Wait && self.output.is_full();
+        if waits || self.output.len() >= bound || !self.session.accepts_at_most_once() {
             return Ok(false);
         }
         let len = message.payload.len();
-        let bound = shared.tuning.outbox.bytes;
         if len > bound {
             return Err(PublishError::OutboxTooSmall { len, limit: bound });
         }

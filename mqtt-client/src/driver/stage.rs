@@ -12,9 +12,6 @@ use crate::{
     state::{Flush, Item, Payload, State},
 };
 
-/// Bytes handed out by the session ahead of writing.
-const STAGED: usize = 64 * 1_024;
-
 impl State {
     /// Turns wishes for subscriptions into packets.
     pub(super) fn request_subscriptions(&mut self) {
@@ -40,7 +37,7 @@ impl State {
 
     /// Moves what the session wants to send to the outgoing buffer. Returns the payload to be read from its source next.
     pub(super) fn stage(&mut self) -> Option<(PacketId, SharedSource)> {
-        while self.output.len() < STAGED {
+        while !self.output.is_full() {
             let transmit = self.session.poll_transmit()?;
             let mut len = 0;
             for bytes in transmit.bytes {

@@ -25,6 +25,10 @@ pub(crate) struct Output {
 
 /// Payloads from this size on are not copied, bytes.
 pub(crate) const SHARED_FROM: usize = 8 * 1_024;
+/// Enough for one turn of the driver, bytes: of those that are copied, and of all. Several large payloads to a turn keep
+/// the transport busy while publishers wait for theirs.
+const ENOUGH_COPIED: usize = 64 * 1_024;
+const ENOUGH: usize = 256 * 1_024;
 const FIRST_BUFFER: usize = 256;
 const KEPT_BUFFER: usize = 1_024;
 /// Slices of one vectored write.
@@ -38,6 +42,12 @@ impl Output {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether it holds enough for one turn of the driver.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.end >= ENOUGH_COPIED || self.len >= ENOUGH
     }
 
     /// At least `len` bytes to write into; [`commit`](Self::commit) says how many were used.
