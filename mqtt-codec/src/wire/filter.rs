@@ -2,7 +2,7 @@ use core::fmt;
 
 use super::TopicName;
 use super::error::write_rule;
-use super::string::MAX_STRING_LEN;
+use super::string::{MAX_STRING_LEN, has_nul};
 
 /// Topic Filter: which topics a subscription is for (section 4.7).
 ///
@@ -20,25 +20,7 @@ impl<'a> TopicFilter<'a> {
     /// # Errors
     /// One [`FilterError`] per rule above.
     pub fn new(filter: &'a str) -> Result<Self, FilterError> {
-        if filter.is_empty() {
-            return Err(FilterError::Empty);
-        }
-        if filter.len() > MAX_STRING_LEN {
-            return Err(FilterError::TooLong);
-        }
-        if filter.as_bytes().contains(&0) {
-            return Err(FilterError::Nul);
-        }
-        match split_shared(filter) {
-            Some((name, inner))
-                if name.is_empty() || name.contains(['+', '#']) || inner.is_empty() =>
-            {
-                Err(FilterError::SharedSubscription)
-            }
-            Some((_, inner)) => check_levels(inner),
-            None => check_levels(filter),
-        }?;
-        Ok(Self(filter))
+        check(filter.as_bytes()).map(|()| Self(filter))
     }
 
     /// The filter itself, `$share/name/` included.
@@ -65,8 +47,8 @@ impl<'a> TopicFilter<'a> {
     /// ```
     #[must_use]
     pub fn matches(self, topic: TopicName<'_>) -> bool {
-        let filter = split_shared(self.0).map_or(self.0, |(_, inner)| inner);
-        let filter = filter.as_bytes();
+        let filter = self.0.as_bytes();
+        let filter = split_shared(filter).map_or(filter, |(_, inner)| inner);
         let topic = topic.as_bytes();
         if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
             return false;
@@ -94,23 +76,51 @@ fn is_separator(byte: &u8) -> bool {
     *byte == b'/'
 }
 
-/// Share name and filter of a shared subscription.
-fn split_shared(filter: &str) -> Option<(&str, &str)> {
-    let shared = filter.strip_prefix("$share/")?;
-    Some(shared.split_once('/').unwrap_or((shared, "")))
+pub(super) fn is_wildcard(byte: &u8) -> bool {
+    matches!(byte, b'+' | b'#')
 }
 
-fn check_levels(filter: &str) -> Result<(), FilterError> {
-    let mut levels = filter.split('/');
-    while let Some(level) = levels.next() {
-        let is_last = levels.clone().next().is_none();
-        match level {
-            "+" => {}
-            "#" if is_last => {}
-            _ if level.contains('#') => return Err(FilterError::MultiLevelWildcard),
-            _ if level.contains('+') => return Err(FilterError::SingleLevelWildcard),
+/// Share name and filter of a shared subscription.
+fn split_shared(filter: &[u8]) -> Option<(&[u8], &[u8])> {
+    let shared = filter.strip_prefix(b"$share/")?;
+    let mut parts = shared.splitn(2, is_separator);
+    Some((parts.next()?, parts.next().unwrap_or_default()))
+}
+
+fn check(filter: &[u8]) -> Result<(), FilterError> {
+    if filter.is_empty() {
+        return Err(FilterError::Empty);
+    }
+    if filter.len() > MAX_STRING_LEN {
+        return Err(FilterError::TooLong);
+    }
+    if has_nul(filter) {
+        return Err(FilterError::Nul);
+    }
+    match split_shared(filter) {
+        Some((name, inner))
+            if name.is_empty() || name.iter().any(is_wildcard) || inner.is_empty() =>
+        {
+            Err(FilterError::SharedSubscription)
+        }
+        Some((_, inner)) => check_wildcards(inner),
+        None => check_wildcards(filter),
+    }
+}
+
+/// By each pair of neighbours: searching for levels and in them takes three times the code.
+fn check_wildcards(filter: &[u8]) -> Result<(), FilterError> {
+    let mut before = b'/';
+    for &byte in filter {
+        match (before, byte) {
+            (b'#', _) => return Err(FilterError::MultiLevelWildcard),
+            (b'/', _) => {}
+            (_, b'#') => return Err(FilterError::MultiLevelWildcard),
+            (b'+', b'/') => {}
+            (b'+', _) | (_, b'+') => return Err(FilterError::SingleLevelWildcard),
             _ => {}
         }
+        before = byte;
     }
     Ok(())
 }

@@ -48,6 +48,7 @@ mod suback;
 mod subscribe;
 mod topic;
 mod unsubscribe;
+mod utf8;
 mod will;
 
 pub use ack::{Ack, AckType};

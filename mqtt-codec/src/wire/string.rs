@@ -3,6 +3,7 @@
 use core::{fmt, mem};
 
 use super::error::write_rule;
+use super::utf8::IS_SMALL;
 use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, RemainingLength};
 
 /// Longest string or byte string that a two-byte length can say.
@@ -25,7 +26,7 @@ impl<'a> Utf8Str<'a> {
     pub fn new(string: &'a str) -> Result<Self, StringError> {
         if string.len() > MAX_STRING_LEN {
             Err(StringError::TooLong)
-        } else if string.as_bytes().contains(&0) {
+        } else if has_nul(string.as_bytes()) {
             Err(StringError::Nul)
         } else {
             Ok(Self(string))
@@ -187,6 +188,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether there is a U+0000. No `contains`: its search for words is long, and the strings are short.
+#[inline(never)]
+pub(super) fn has_nul(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| *byte == 0)
+}
+
 #[inline]
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
     core::str::from_utf8(bytes).map_err(|_| DecodeError::IllFormedUtf8)
@@ -258,7 +265,7 @@ impl<'o> Writer<'o> {
 /// encoding a short PUBLISH takes. Small processors get the call, which is shorter.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) {
-    let moved = cfg!(target_pointer_width = "64")
+    let moved = !IS_SMALL
         && match from.len() {
             8..=16 => copy_ends::<8>(to, from),
             17..=32 => copy_ends::<16>(to, from),

@@ -2,7 +2,9 @@ use core::fmt;
 
 use super::DecodeError;
 use super::error::write_rule;
-use super::string::{MAX_STRING_LEN, is_plain_ascii, utf8};
+use super::filter::is_wildcard;
+use super::string::{MAX_STRING_LEN, has_nul, is_plain_ascii};
+use super::utf8::{IS_SMALL, is_utf8};
 
 /// Topic Name: what a message is published to (section 4.7).
 ///
@@ -28,10 +30,10 @@ impl<'a> TopicName<'a> {
     /// One [`TopicError`] per rule above.
     pub fn new(name: &'a str) -> Result<Self, TopicError> {
         let bytes = name.as_bytes();
-        if has_legal_len(bytes) && is_plain_ascii(bytes) {
-            return Ok(Self(bytes));
+        if !is_plain(bytes) {
+            check(bytes)?;
         }
-        check(bytes).map(|()| Self(bytes))
+        Ok(Self(bytes))
     }
 
     /// Takes bytes that [`as_bytes`](Self::as_bytes) gave before, for an owner that keeps them and would otherwise
@@ -76,21 +78,24 @@ impl<'a> TopicName<'a> {
 
     #[inline(always)]
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        if has_legal_len(bytes) && is_plain_ascii(bytes) {
-            return Ok(Self(bytes));
+        if !is_plain(bytes) {
+            check_utf8(bytes)?;
         }
-        check_utf8(bytes).map(|()| Self(bytes))
+        Ok(Self(bytes))
     }
 }
 
-#[inline]
-const fn has_legal_len(name: &[u8]) -> bool {
-    !name.is_empty() && name.len() <= MAX_STRING_LEN
+/// Whether the short way tells that it is a topic name; small processors have the long one alone.
+#[inline(always)]
+fn is_plain(name: &[u8]) -> bool {
+    !IS_SMALL && !name.is_empty() && name.len() <= MAX_STRING_LEN && is_plain_ascii(name)
 }
 
 #[inline(never)]
 fn check_utf8(name: &[u8]) -> Result<(), DecodeError> {
-    utf8(name)?;
+    if !is_utf8(name) {
+        return Err(DecodeError::IllFormedUtf8);
+    }
     Ok(check(name)?)
 }
 
@@ -100,9 +105,9 @@ fn check(name: &[u8]) -> Result<(), TopicError> {
         Err(TopicError::Empty)
     } else if name.len() > MAX_STRING_LEN {
         Err(TopicError::TooLong)
-    } else if name.contains(&0) {
+    } else if has_nul(name) {
         Err(TopicError::Nul)
-    } else if name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
+    } else if name.iter().any(is_wildcard) {
         Err(TopicError::Wildcard)
     } else {
         Ok(())

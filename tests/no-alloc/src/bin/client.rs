@@ -45,7 +45,7 @@ fn drive(session: &mut Board, buffer: &mut [u8; 1024]) -> Option<()> {
             let (consumed, input) = session.handle_input(now(), bytes).ok()?;
             match input {
                 Some(Input::Message(message)) => {
-                    transmit(message.topic.as_str().as_bytes());
+                    transmit(message.topic.as_bytes());
                     transmit(message.payload);
                     if let Some(token) = message.token {
                         session.acknowledge(token);
