@@ -82,8 +82,8 @@ impl<S: Storage> Session<S> {
         if was_established && ending == Ending::Unplanned {
             self.count_attempt();
         }
-        self.publishes.rewind();
-        self.controls.rewind();
+        self.outbox.publishes.rewind();
+        self.outbox.controls.rewind();
         self.link = Link::new(Phase::Closed, self.connection);
         match ending {
             Ending::Unplanned => Next::AfterBackoff,
@@ -109,7 +109,8 @@ impl<S: Storage> Session<S> {
         self.link.timers.handle_connected();
         self.link.phase = Phase::Connected;
         if session == SessionPresent::Absent {
-            if self.publishes.forget(self.storage.publishes()) {
+            let (ring, slots) = self.outbox.publishes();
+            if ring.forget(slots) {
                 self.change = Some(Change::Reset);
             }
             if self.stage == Stage::Wipe {
@@ -125,7 +126,8 @@ impl<S: Storage> Session<S> {
     }
 
     fn count_attempt(&mut self) {
-        let Some((id, attempts)) = self.publishes.count_attempt(self.storage.publishes()) else {
+        let (ring, slots) = self.outbox.publishes();
+        let Some((id, attempts)) = ring.count_attempt(slots) else {
             return;
         };
         self.event = Some(Event::Suspect { id, attempts });
@@ -136,7 +138,8 @@ impl<S: Storage> Session<S> {
         {
             return;
         }
-        if let Some((handle, complete)) = self.publishes.abandon(self.storage.publishes(), id) {
+        let (ring, slots) = self.outbox.publishes();
+        if let Some((handle, complete)) = ring.take(slots, 0) {
             if complete {
                 self.start_clean_once();
             }

@@ -11,8 +11,6 @@ pub(super) struct Link {
     /// What its CONNECT asked for.
     pub(super) stage: Stage,
     pub(super) incoming: Incoming,
-    /// Whether the PUBLISH that is arriving has a place among the acknowledgements: the newest.
-    pub(super) arrives_for_ack: bool,
     /// Bytes of the last input that were not consumed.
     pub(super) left_over: usize,
     pub(super) packet: Packet,
@@ -31,8 +29,7 @@ impl Link {
         Self {
             phase,
             stage: Stage::Persist,
-            incoming: Incoming::Packet,
-            arrives_for_ack: false,
+            incoming: Incoming::new(),
             left_over: 0,
             packet: Packet::NONE,
             staged: 0,
@@ -67,21 +64,39 @@ pub(super) enum Phase {
     Broken,
 }
 
-/// What the next input byte belongs to.
+/// The part of a PUBLISH that is still to come; without one, the next byte begins a packet.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) what: Arriving,
+    /// Bytes up to the end of the packet.
+    pub(super) left: u32,
+    /// Whether the PUBLISH has a place among the acknowledgements: the newest.
+    pub(super) for_ack: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Incoming {
-    /// A fixed header.
-    Packet,
+pub(super) enum Arriving {
     /// A payload that is delivered in chunks.
-    Payload { left: u32 },
-    /// A PUBLISH that is skipped.
-    Skip { left: u32 },
-    /// A PUBLISH that is skipped and whose packet id is not seen yet: `before` bytes, then the id.
-    SkipToId {
-        before: u32,
-        high: Option<u8>,
-        left: u32,
-    },
+    Payload,
+    /// Bytes that are skipped.
+    Skipped,
+    /// Bytes that are skipped, `before` of them up to a packet id.
+    PacketId { before: u32 },
+}
+
+impl Incoming {
+    const fn new() -> Self {
+        Self {
+            what: Arriving::Payload,
+            left: 0,
+            for_ack: false,
+        }
+    }
+
+    /// Whether the newest place among the acknowledgements is that of a message still arriving.
+    pub(super) const fn awaits_ack(&self) -> bool {
+        self.left > 0 && self.for_ack
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod event;
 mod link;
+mod outbox;
 mod receive;
 mod ring;
 #[allow(

@@ -1,18 +1,20 @@
 use crate::wire::{
-    Ack, AckType, ConnAck, DecodeError, Delivery, FixedHeader, PacketId, PacketType, Publish,
-    PublishHeader, QoS, SubAck, SubAckCodes,
+    Ack, ConnAck, DecodeError, FixedHeader, PacketId, PacketType, PublishHeader, QoS, SubAck,
+    SubAckCodes,
 };
 
-use super::link::{Incoming, Phase, Reading};
+use super::link::{Arriving, Incoming, Phase, Reading};
+use super::outbox::Kind;
 use super::{
     AckToken, Change, Content, Error, Input, Instant, Message, Outgoing, Oversized, Session,
     Storage, Violation,
 };
 
+/// Where the flags of a PUBLISH have its QoS.
+const QOS_BITS: u8 = 0b0110;
+
 /// A place for the acknowledgement of a message.
 enum Admission {
-    /// QoS 0.
-    NotNeeded,
     Granted(AckToken),
     /// Every place is taken.
     Blocked,
@@ -54,25 +56,32 @@ impl<S: Storage> Session<S> {
     }
 
     fn handle_bytes<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
-        match self.link.incoming {
-            Incoming::Packet => self.handle_packet(input),
-            Incoming::Payload { left } => {
-                let bytes = input.get(..left as usize).unwrap_or(input);
-                let left = left - bytes.len() as u32;
-                self.link.incoming = if left == 0 {
-                    Incoming::Packet
-                } else {
-                    Incoming::Payload { left }
-                };
-                Ok((bytes.len(), Some(Input::Payload { bytes, left })))
-            }
-            Incoming::Skip { left } => {
-                let n = input.len().min(left as usize);
-                self.skip(left - n as u32);
-                Ok((n, None))
-            }
-            Incoming::SkipToId { before, high, left } => self.skip_to_id(input, before, high, left),
+        let incoming = &mut self.link.incoming;
+        if incoming.left == 0 {
+            return self.handle_packet(input);
         }
+        let mut upto = incoming.left;
+        if let Arriving::PacketId { before } = incoming.what {
+            if before == 0 {
+                return self.handle_late_id(input);
+            }
+            upto = before;
+        }
+        let bytes = input.get(..upto as usize).unwrap_or(input);
+        let n = bytes.len() as u32;
+        incoming.left -= n;
+        let left = incoming.left;
+        Ok((
+            bytes.len(),
+            match &mut incoming.what {
+                Arriving::Payload => Some(Input::Payload { bytes, left }),
+                Arriving::Skipped => None,
+                Arriving::PacketId { before } => {
+                    *before -= n;
+                    None
+                }
+            },
+        ))
     }
 
     fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
@@ -80,24 +89,25 @@ impl<S: Storage> Session<S> {
             return Ok((0, None));
         };
         self.check_header(header)?;
-        let body = input.get(header_len..).unwrap_or_default();
+        let rest = input.get(header_len..).unwrap_or_default();
         let body_len = header.remaining_length.get() as usize;
-        let whole = body.get(..body_len);
+        let body = rest.get(..body_len).unwrap_or(rest);
         if header.packet_type == PacketType::Publish {
-            let fits = header.remaining_length.get() <= self.config.max_incoming;
-            return match whole.filter(|_| fits) {
-                Some(body) => self.handle_publish(header, header_len, body),
-                None => self.handle_large_publish(header, header_len, body),
-            };
+            return self.handle_publish(header, header_len, body);
         }
-        let Some(body) = whole else {
+        if body.len() < body_len {
             return Ok((0, None));
-        };
+        }
         let brought = match header.packet_type {
             PacketType::ConnAck => self.handle_connack(ConnAck::decode(header, body)?)?,
-            PacketType::PubAck => Some(self.handle_puback(Ack::decode(header, body)?)?),
-            PacketType::SubAck => Some(self.handle_suback(SubAck::decode(header, body)?)?),
-            PacketType::UnsubAck => Some(self.handle_unsuback(Ack::decode(header, body)?)?),
+            PacketType::PubAck | PacketType::UnsubAck => {
+                let id = Ack::decode(header, body)?.id;
+                Some(self.handle_ack(header.packet_type, id, None)?)
+            }
+            PacketType::SubAck => {
+                let suback = SubAck::decode(header, body)?;
+                Some(self.handle_ack(header.packet_type, suback.id(), Some(suback.codes()))?)
+            }
             _ => match self.link.timers.handle_ping_response() {
                 true => None,
                 false => Some(Input::Unexpected(PacketType::PingResp)),
@@ -114,7 +124,7 @@ impl<S: Storage> Session<S> {
             return Err(Violation::FirstPacketNotConnAck.into());
         }
         let possible = match header.packet_type {
-            PacketType::Publish => return Ok(()),
+            PacketType::Publish => true,
             PacketType::ConnAck if !connecting => return Err(Violation::SecondConnAck.into()),
             PacketType::ConnAck | PacketType::PubAck | PacketType::UnsubAck => len == 2,
             PacketType::SubAck => len > 2 && len - 2 <= self.max_suback_codes(),
@@ -136,99 +146,68 @@ impl<S: Storage> Session<S> {
         }
     }
 
+    /// A PUBLISH of which `body` is there, all of it or its beginning.
     fn handle_publish<'b>(
         &mut self,
         header: FixedHeader,
         header_len: usize,
         body: &'b [u8],
     ) -> Taken<'b, S> {
-        let publish = Publish::decode(header, body)?;
-        let consumed = header_len + body.len();
-        let token = match self.admit(publish.delivery)? {
-            Admission::NotNeeded => None,
-            Admission::Granted(token) => Some(token),
-            Admission::Blocked => return Ok((0, Some(Input::Blocked))),
-            Admission::Discard => {
-                let remaining_length = header.remaining_length.get();
-                return Ok((consumed, Some(Input::Discarded { remaining_length })));
-            }
-        };
-        let message = Message {
-            topic: publish.topic,
-            qos: publish.delivery.qos(),
-            retain: publish.retain,
-            dup: publish.delivery.dup(),
-            payload: publish.payload,
-            payload_len: publish.payload.len() as u32,
-            token,
-        };
-        Ok((consumed, Some(Input::Message(message))))
-    }
-
-    /// A PUBLISH that is not here as a whole, or over the limit.
-    fn handle_large_publish<'b>(
-        &mut self,
-        header: FixedHeader,
-        header_len: usize,
-        body: &'b [u8],
-    ) -> Taken<'b, S> {
         let remaining_length = header.remaining_length.get();
+        if header.flags & QOS_BITS == QoS::ExactlyOnce.bits() << 1 {
+            return Err(Error::QoS2Session);
+        }
+        let left = remaining_length - body.len() as u32;
         let oversized = remaining_length > self.config.max_incoming;
         if oversized && self.config.oversized == Oversized::Close {
             return Err(Error::Oversized { remaining_length });
         }
-        let total = header_len as u32 + remaining_length;
-        if total <= self.config.receive_buffer && !oversized {
+        let buffer = self.config.receive_buffer;
+        if left > 0 && !oversized && header_len as u32 + remaining_length <= buffer {
             return Ok((0, None));
         }
         let Some((publish, head_len)) = PublishHeader::decode(header, body)? else {
-            if ((header_len + body.len()) as u32) < self.config.receive_buffer {
+            if ((header_len + body.len()) as u32) < buffer {
                 return Ok((0, None));
             }
             return self.handle_endless_topic(header, header_len, body);
         };
-        self.link.arrives_for_ack = false;
-        let token = match self.admit(publish.delivery)? {
-            Admission::NotNeeded => None,
-            Admission::Granted(token) => Some(token),
-            Admission::Blocked => return Ok((0, Some(Input::Blocked))),
-            Admission::Discard => {
-                self.skip(remaining_length - head_len as u32);
-                return Ok((
-                    header_len + head_len,
-                    Some(Input::Discarded { remaining_length }),
-                ));
+        let token = match publish.delivery.packet_id().map(|id| self.admit(id)) {
+            None => None,
+            Some(Admission::Granted(token)) => Some(token),
+            Some(Admission::Blocked) => return Ok((0, Some(Input::Blocked))),
+            Some(Admission::Discard) => {
+                self.skip(left);
+                let discarded = Input::Discarded { remaining_length };
+                return Ok((header_len + body.len(), Some(discarded)));
             }
         };
-        self.link.arrives_for_ack = token.is_some();
-        if oversized {
+        self.link.incoming = Incoming {
+            what: Arriving::Payload,
+            left,
+            for_ack: token.is_some(),
+        };
+        let brought = if oversized {
+            self.link.incoming.what = Arriving::Skipped;
             if let Some(token) = token {
                 self.acknowledge(token);
             }
-            self.skip(remaining_length - head_len as u32);
-            let topic = Some(publish.topic);
-            return Ok((
-                header_len + head_len,
-                Some(Input::Oversized {
-                    topic,
-                    remaining_length,
-                }),
-            ));
-        }
-        let payload = body.get(head_len..).unwrap_or_default();
-        self.link.incoming = Incoming::Payload {
-            left: publish.payload_len - payload.len() as u32,
+            Input::Oversized {
+                topic: Some(publish.topic),
+                remaining_length,
+            }
+        } else {
+            Input::Message(Message {
+                topic: publish.topic,
+                qos: publish.delivery.qos(),
+                retain: publish.retain,
+                dup: publish.delivery.dup(),
+                payload: body.get(head_len..).unwrap_or_default(),
+                payload_len: publish.payload_len,
+                token,
+            })
         };
-        let message = Message {
-            topic: publish.topic,
-            qos: publish.delivery.qos(),
-            retain: publish.retain,
-            dup: publish.delivery.dup(),
-            payload,
-            payload_len: publish.payload_len,
-            token,
-        };
-        Ok((header_len + body.len(), Some(Input::Message(message))))
+        Ok((header_len + body.len(), Some(brought)))
     }
 
     /// A PUBLISH whose topic fills the whole receive buffer: only its packet id is of interest.
@@ -245,171 +224,101 @@ impl<S: Storage> Session<S> {
         let Some((length, _)) = body.split_first_chunk() else {
             return Ok((0, None));
         };
-        self.link.arrives_for_ack = false;
-        let before = u32::from(u16::from_be_bytes(*length));
-        let left = remaining_length - 2;
-        self.link.incoming = match QoS::from_bits(header.flags >> 1 & 0b11) {
-            Some(QoS::AtMostOnce) => Incoming::Skip { left },
-            Some(QoS::AtLeastOnce) => Incoming::SkipToId {
-                before,
-                high: None,
-                left,
-            },
-            _ => return Err(Error::QoS2Session),
+        self.skip(remaining_length - 2);
+        if header.flags & QOS_BITS != 0 {
+            let before = u32::from(u16::from_be_bytes(*length));
+            self.link.incoming.what = Arriving::PacketId { before };
+        }
+        let oversized = Input::Oversized {
+            topic: None,
+            remaining_length,
         };
-        Ok((
-            header_len + 2,
-            Some(Input::Oversized {
-                topic: None,
-                remaining_length,
-            }),
-        ))
+        Ok((header_len + 2, Some(oversized)))
     }
 
-    fn skip_to_id<'b>(
-        &mut self,
-        input: &'b [u8],
-        before: u32,
-        high: Option<u8>,
-        left: u32,
-    ) -> Taken<'b, S> {
-        let n = input.len().min(before as usize);
-        if n > 0 {
-            self.link.incoming = Incoming::SkipToId {
-                before: before - n as u32,
-                high,
-                left: left - n as u32,
-            };
-            return Ok((n, None));
-        }
-        let Some(&byte) = input.first() else {
+    /// The packet id after a topic that was skipped.
+    fn handle_late_id<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
+        let Some((id, _)) = input.split_first_chunk() else {
             return Ok((0, None));
         };
-        let Some(high) = high else {
-            self.link.incoming = Incoming::SkipToId {
-                before,
-                high: Some(byte),
-                left: left - 1,
-            };
-            return Ok((1, None));
-        };
-        let id =
-            PacketId::new(u16::from_be_bytes([high, byte])).ok_or(DecodeError::ZeroPacketId)?;
-        match self.admit(Delivery::AtLeastOnce {
-            id,
-            dup: crate::wire::Dup::First,
-        })? {
+        let id = PacketId::new(u16::from_be_bytes(*id)).ok_or(DecodeError::ZeroPacketId)?;
+        let for_ack = match self.admit(id) {
             Admission::Blocked => return Ok((0, Some(Input::Blocked))),
-            Admission::Granted(token) => {
-                self.acknowledge(token);
-                self.link.arrives_for_ack = true;
-            }
-            Admission::NotNeeded | Admission::Discard => {}
-        }
-        self.skip(left - 1);
-        Ok((1, None))
+            Admission::Granted(token) => self.acknowledge(token),
+            Admission::Discard => false,
+        };
+        self.skip(self.link.incoming.left - 2);
+        self.link.incoming.for_ack = for_ack;
+        Ok((2, None))
     }
 
     fn skip(&mut self, left: u32) {
-        self.link.incoming = if left == 0 {
-            Incoming::Packet
-        } else {
-            Incoming::Skip { left }
+        self.link.incoming = Incoming {
+            what: Arriving::Skipped,
+            left,
+            for_ack: false,
         };
     }
 
-    fn admit(&mut self, delivery: Delivery) -> Result<Admission, Error> {
-        let id = match delivery {
-            Delivery::AtMostOnce => return Ok(Admission::NotNeeded),
-            Delivery::AtLeastOnce { id, .. } => id,
-            Delivery::ExactlyOnce { .. } => return Err(Error::QoS2Session),
-        };
+    fn admit(&mut self, id: PacketId) -> Admission {
         if matches!(self.link.reading, Reading::Overrun | Reading::Discarding) {
             self.link.reading = Reading::Discarding;
-            return Ok(Admission::Discard);
+            return Admission::Discard;
         }
         self.make_ack_room();
-        Ok(match self.link.acks.push(self.storage.acks(), id) {
+        let slots = self.outbox.storage.acks();
+        match self.link.acks.push(slots, id) {
             Some(token) => Admission::Granted(token),
-            None if self.storage.acks().is_empty() => Admission::Discard,
+            None if slots.is_empty() => Admission::Discard,
             None => Admission::Blocked,
-        })
+        }
     }
 
-    fn handle_puback<'b>(&mut self, ack: Ack) -> Result<Input<'b, S::Handle>, Error> {
-        let id = ack.id;
-        let oldest = self.publishes.oldest_in_flight();
-        let half_sent = self.link.packet.is_publish();
-        if let Some(handle) = self
-            .publishes
-            .acknowledge(self.storage.publishes(), id, half_sent)
-        {
-            if self.publishes.oldest_in_flight() != oldest {
-                self.link.timers.handle_acknowledged();
-            }
-            self.change = Some(Change::Removed(id));
-            return Ok(Input::Acknowledged { id, handle });
-        }
-        if self.controls.is_in_flight(self.storage.controls(), id) {
-            return Err(Violation::AckOfWrongKind.into());
-        }
-        Ok(Input::Unexpected(PacketType::PubAck))
-    }
-
-    fn handle_suback<'b>(
+    /// An acknowledgement; `codes` are those of a SUBACK.
+    fn handle_ack<'b>(
         &mut self,
-        suback: SubAck<SubAckCodes<'b>>,
+        packet_type: PacketType,
+        id: PacketId,
+        codes: Option<SubAckCodes<'b>>,
     ) -> Result<Input<'b, S::Handle>, Error> {
-        let (id, codes) = (suback.id(), suback.codes());
-        let Some((is_subscribe, filters)) = self.control(id)? else {
-            return Ok(Input::Unexpected(PacketType::SubAck));
+        let unexpected = Ok(Input::Unexpected(packet_type));
+        let kind = Kind::of(id);
+        let half_sent = self.link.packet.kind() == Some(kind);
+        let (ring, slots) = self.outbox.ring(kind);
+        let Some((offset, handle)) = ring.find(slots, id) else {
+            return unexpected;
         };
-        if !is_subscribe {
+        if !ring.is_sent(offset, half_sent) {
+            return unexpected;
+        }
+        let expected = match handle.content() {
+            Content::Publish { .. } => PacketType::PubAck,
+            Content::Subscribe => PacketType::SubAck,
+            Content::Unsubscribe => PacketType::UnsubAck,
+        };
+        if packet_type != expected {
             return Err(Violation::AckOfWrongKind.into());
         }
-        if codes.len() != filters {
-            return Err(Violation::SubAckCount.into());
+        if let Some(codes) = &codes {
+            let filters = (0..).take_while(|&index| handle.filter(index).is_some());
+            if filters.count() != codes.len() {
+                return Err(Violation::SubAckCount.into());
+            }
         }
-        Ok(match self.acknowledge_control(id) {
-            Some(handle) => Input::Subscribed { handle, codes },
-            None => Input::Unexpected(PacketType::SubAck),
+        let Some((handle, _)) = ring.take(slots, offset) else {
+            return unexpected;
+        };
+        Ok(match (codes, kind) {
+            (Some(codes), _) => Input::Subscribed { handle, codes },
+            (None, Kind::Control) => Input::Unsubscribed { handle },
+            (None, Kind::Publish) => {
+                // it was the oldest
+                if offset == 0 {
+                    self.link.timers.handle_acknowledged();
+                }
+                self.change = Some(Change::Removed(id));
+                Input::Acknowledged { id, handle }
+            }
         })
-    }
-
-    fn handle_unsuback<'b>(&mut self, ack: Ack) -> Result<Input<'b, S::Handle>, Error> {
-        debug_assert_eq!(ack.ack_type, AckType::UnsubAck);
-        if let Some((true, _)) = self.control(ack.id)? {
-            return Err(Violation::AckOfWrongKind.into());
-        }
-        Ok(match self.acknowledge_control(ack.id) {
-            Some(handle) => Input::Unsubscribed { handle },
-            None => Input::Unexpected(PacketType::UnsubAck),
-        })
-    }
-
-    /// Of the control packet in flight under this id: whether it is a SUBSCRIBE, and the number of its filters.
-    fn control(&mut self, id: PacketId) -> Result<Option<(bool, usize)>, Error> {
-        if self.publishes.is_in_flight(self.storage.publishes(), id) {
-            return Err(Violation::AckOfWrongKind.into());
-        }
-        if !self.controls.is_in_flight(self.storage.controls(), id) {
-            return Ok(None);
-        }
-        let slot = self.controls.find(self.storage.controls(), id);
-        Ok(slot.and_then(|slot| slot.handle()).map(|handle| {
-            let is_subscribe = matches!(handle.content(), Content::Subscribe);
-            (
-                is_subscribe,
-                (0..)
-                    .take_while(|&index| handle.filter(index).is_some())
-                    .count(),
-            )
-        }))
-    }
-
-    fn acknowledge_control(&mut self, id: PacketId) -> Option<S::Handle> {
-        let half_sent = self.link.packet.is_control();
-        self.controls
-            .acknowledge(self.storage.controls(), id, half_sent)
     }
 }

@@ -6,20 +6,23 @@ pub struct Slot<H> {
     handle: Option<H>,
     /// Where its first byte stands in the output of this connection, modulo 2³².
     start: u32,
-    /// Transmissions that may have reached a transport and count for the present session: DUP.
-    touched: bool,
-    /// Handed out to its last byte at least once; without `touched` that was in vain, once the connection is over.
-    complete: bool,
+    id: Option<PacketId>,
+    marks: u8,
     attempts: u8,
 }
+
+/// Transmissions that may have reached a transport and count for the present session: DUP.
+const TOUCHED: u8 = 1;
+/// Handed out to its last byte at least once; without `TOUCHED` that was in vain, once the connection is over.
+const COMPLETE: u8 = 2;
 
 impl<H> Slot<H> {
     /// A slot that holds nothing.
     pub const EMPTY: Self = Self {
         handle: None,
         start: 0,
-        touched: false,
-        complete: false,
+        id: None,
+        marks: 0,
         attempts: 0,
     };
 
@@ -27,8 +30,16 @@ impl<H> Slot<H> {
         self.handle.as_ref()
     }
 
+    pub(super) const fn id(&self) -> Option<PacketId> {
+        self.id
+    }
+
     pub(super) const fn touched(&self) -> bool {
-        self.touched
+        self.marks & TOUCHED != 0
+    }
+
+    pub(super) fn complete(&mut self) {
+        self.marks |= COMPLETE;
     }
 }
 
@@ -40,8 +51,12 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    const fn span(self) -> u16 {
+    pub(super) const fn span(self) -> u16 {
         self.last - self.first + 1
+    }
+
+    const fn after(self, id: u16) -> u16 {
+        if id == self.last { self.first } else { id + 1 }
     }
 }
 
@@ -51,7 +66,7 @@ impl Ids {
 ///        head                  sent                    len
 ///          ├── in flight, holes ┼── waiting ────────────┤        offsets count from head
 ///              ├ reached ┤
-/// reached ≤ sent ≤ len ≤ capacity;  the slot at head is never a hole
+/// reached ≤ sent ≤ len ≤ slots ≤ ids;  the slot at head is never a hole
 /// ```
 ///
 /// Ids run with the offsets, so that the slot of an id is a subtraction, and none is reused while its slot is
@@ -61,6 +76,7 @@ pub(super) struct Ring {
     ids: Ids,
     head: u16,
     head_id: u16,
+    next_id: u16,
     len: u16,
     sent: u16,
     /// Packets whose first byte the transport has taken.
@@ -75,11 +91,16 @@ impl Ring {
             ids,
             head: 0,
             head_id: ids.first,
+            next_id: ids.first,
             len: 0,
             sent: 0,
             reached: 0,
             in_flight: 0,
         }
+    }
+
+    pub(super) const fn ids(&self) -> Ids {
+        self.ids
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -95,41 +116,30 @@ impl Ring {
         self.len - self.sent
     }
 
-    pub(super) fn capacity<H>(&self, slots: &[Slot<H>]) -> u16 {
-        slots.len().min(usize::from(self.ids.span())) as u16
-    }
-
-    pub(super) fn is_full<H>(&self, slots: &[Slot<H>]) -> bool {
-        self.len >= self.capacity(slots)
-    }
-
-    /// Whether more slots would help: all are taken, and ids are left.
-    pub(super) fn may_grow<H>(&self, slots: &[Slot<H>]) -> bool {
-        usize::from(self.len) >= slots.len() && self.len < self.ids.span()
+    pub(super) const fn is_full<H>(&self, slots: &[Slot<H>]) -> bool {
+        self.len as usize >= slots.len()
     }
 
     /// Turns the slice so that the head is its first slot: then the slice may grow at its end.
     pub(super) fn straighten<H>(&mut self, slots: &mut [Slot<H>]) {
-        let capacity = usize::from(self.capacity(slots));
-        if let Some(used) = slots.get_mut(..capacity) {
-            used.rotate_left(usize::from(self.head));
+        if usize::from(self.head) < slots.len() {
+            slots.rotate_left(usize::from(self.head));
         }
         self.head = 0;
     }
 
     pub(super) fn push<H>(&mut self, slots: &mut [Slot<H>], handle: H) -> Result<PacketId, H> {
-        let offset = self.len;
-        if self.is_full(slots) {
-            return Err(handle);
-        }
-        let (Some(slot), Some(id)) = (self.slot(slots, offset), self.id_at(offset)) else {
+        let (Some(slot), Some(id)) = (self.slot(slots, self.len), PacketId::new(self.next_id))
+        else {
             return Err(handle);
         };
         *slot = Slot {
             handle: Some(handle),
+            id: Some(id),
             ..Slot::EMPTY
         };
         self.len += 1;
+        self.next_id = self.ids.after(self.next_id);
         Ok(id)
     }
 
@@ -140,15 +150,9 @@ impl Ring {
         id: PacketId,
         handle: H,
     ) -> Result<(), H> {
-        let id = id.get();
-        if id < self.ids.first || id > self.ids.last {
-            return Err(handle);
-        }
-        if self.is_empty() {
-            self.head_id = id;
-        }
-        let offset = self.distance(id);
-        if offset < self.len || offset >= self.capacity(slots) {
+        self.set_next_id(id);
+        let offset = self.distance(id.get());
+        if !self.has(id) || offset < self.len {
             return Err(handle);
         }
         let Some(slot) = self.slot(slots, offset) else {
@@ -156,35 +160,40 @@ impl Ring {
         };
         *slot = Slot {
             handle: Some(handle),
-            touched: true,
-            complete: true,
+            id: Some(id),
+            marks: TOUCHED | COMPLETE,
             ..Slot::EMPTY
         };
         self.len = offset + 1;
+        self.next_id = self.ids.after(id.get());
         Ok(())
     }
 
     /// The id that the next packet takes; heeded only while the ring is empty.
     pub(super) fn set_next_id(&mut self, id: PacketId) {
-        let id = id.get();
-        if self.is_empty() && id >= self.ids.first && id <= self.ids.last {
-            self.head_id = id;
+        if self.is_empty() && self.has(id) {
+            self.head_id = id.get();
+            self.next_id = id.get();
         }
     }
 
     /// Moves the send cursor over the next packet, which begins at `start` of the output.
-    pub(super) fn send_next<H>(&mut self, slots: &mut [Slot<H>], start: u32) -> Option<PacketId> {
+    pub(super) fn send_next<'s, H>(
+        &mut self,
+        slots: &'s mut [Slot<H>],
+        start: u32,
+    ) -> Option<&'s mut Slot<H>> {
         while self.sent < self.len {
             let offset = self.sent;
-            let id = self.id_at(offset);
             let slot = self.slot(slots, offset)?;
-            let is_hole = slot.handle.is_none();
             slot.start = start;
-            slot.complete &= slot.touched;
+            if !slot.touched() {
+                slot.marks = 0;
+            }
             self.sent += 1;
-            if !is_hole {
+            if slot.handle.is_some() {
                 self.in_flight += 1;
-                return id;
+                return self.slot(slots, offset);
             }
         }
         None
@@ -193,16 +202,6 @@ impl Ring {
     /// The packet before the send cursor: the one being transmitted, if one is.
     pub(super) fn last_sent<'s, H>(&self, slots: &'s mut [Slot<H>]) -> Option<&'s mut Slot<H>> {
         self.slot(slots, self.sent.checked_sub(1)?)
-    }
-
-    pub(super) fn last_sent_id(&self) -> Option<PacketId> {
-        self.id_at(self.sent.checked_sub(1)?)
-    }
-
-    pub(super) fn complete_last_sent<H>(&mut self, slots: &mut [Slot<H>]) {
-        if let Some(slot) = self.last_sent(slots) {
-            slot.complete = true;
-        }
     }
 
     /// The transport has taken the output up to `written`: whatever began before may have reached the peer.
@@ -214,36 +213,41 @@ impl Ring {
             if (written.wrapping_sub(slot.start) as i32) <= 0 {
                 return;
             }
-            slot.touched = true;
+            slot.marks |= TOUCHED;
             self.reached += 1;
         }
     }
 
-    /// Takes the handle of a packet that was sent on this connection, `None` for any other id. `half_sent`: the
-    /// packet before the send cursor is not handed out to its end, so nothing can acknowledge it.
-    pub(super) fn acknowledge<H>(
-        &mut self,
-        slots: &mut [Slot<H>],
+    /// The offset and the handle of a packet that is held.
+    pub(super) fn find<'s, H>(
+        &self,
+        slots: &'s mut [Slot<H>],
         id: PacketId,
-        half_sent: bool,
-    ) -> Option<H> {
-        let offset = self.offset_of(id)?;
-        if offset >= self.sent - u16::from(half_sent && self.sent > 0) {
+    ) -> Option<(u16, &'s H)> {
+        let offset = self.distance(id.get());
+        if offset >= self.len {
             return None;
         }
-        let handle = self.slot(slots, offset)?.handle.take()?;
-        self.in_flight -= 1;
-        self.release(slots);
-        Some(handle)
+        let slot = self.slot(slots, offset)?;
+        // the distance of a foreign id says nothing
+        if slot.id != Some(id) {
+            return None;
+        }
+        Some((offset, slot.handle.as_ref()?))
     }
 
-    /// Takes a handle wherever it stands, and tells whether the peer may have the whole packet.
-    pub(super) fn abandon<H>(&mut self, slots: &mut [Slot<H>], id: PacketId) -> Option<(H, bool)> {
-        let offset = self.offset_of(id)?;
+    /// Whether the packet at `offset` can have been acknowledged: it was sent on this connection. `half_sent`: the
+    /// one before the send cursor is not handed out to its end.
+    pub(super) const fn is_sent(&self, offset: u16, half_sent: bool) -> bool {
+        offset + (half_sent as u16) < self.sent
+    }
+
+    /// Takes the handle at an offset, and tells whether the peer may have the whole packet.
+    pub(super) fn take<H>(&mut self, slots: &mut [Slot<H>], offset: u16) -> Option<(H, bool)> {
         let slot = self.slot(slots, offset)?;
         let handle = slot.handle.take()?;
         let is_sent = offset < self.sent;
-        let complete = slot.complete && (slot.touched || is_sent);
+        let complete = slot.marks & COMPLETE != 0 && (slot.touched() || is_sent);
         if is_sent {
             self.in_flight -= 1;
         }
@@ -251,29 +255,13 @@ impl Ring {
         Some((handle, complete))
     }
 
-    /// The handle of the packet `id`, if it is held.
-    pub(super) fn find<'s, H>(
-        &self,
-        slots: &'s mut [Slot<H>],
-        id: PacketId,
-    ) -> Option<&'s mut Slot<H>> {
-        self.slot(slots, self.offset_of(id)?)
-            .filter(|slot| slot.handle.is_some())
-    }
-
-    pub(super) fn is_in_flight<H>(&self, slots: &mut [Slot<H>], id: PacketId) -> bool {
-        self.offset_of(id).is_some_and(|offset| offset < self.sent)
-            && self.find(slots, id).is_some()
-    }
-
-    /// The id of the oldest packet that this connection has sent and nobody acknowledged.
-    pub(super) fn oldest_in_flight(&self) -> Option<PacketId> {
-        if self.sent == 0 { None } else { self.id_at(0) }
-    }
-
     /// The id of the oldest packet that is held.
     pub(super) fn oldest(&self) -> Option<PacketId> {
-        if self.is_empty() { None } else { self.id_at(0) }
+        if self.is_empty() {
+            None
+        } else {
+            PacketId::new(self.head_id)
+        }
     }
 
     /// Counts an ended connection against the oldest packet that reached it; returns its id and count.
@@ -281,10 +269,9 @@ impl Ring {
         if self.reached == 0 {
             return None;
         }
-        let id = self.id_at(0)?;
         let slot = self.slot(slots, 0)?;
         slot.attempts = slot.attempts.saturating_add(1);
-        Some((id, slot.attempts))
+        Some((slot.id?, slot.attempts))
     }
 
     /// Everything is to be sent again on the next connection.
@@ -296,15 +283,14 @@ impl Ring {
 
     /// The broker has forgotten the session: what was sent before becomes new. True if anything had been.
     pub(super) fn forget<H>(&mut self, slots: &mut [Slot<H>]) -> bool {
-        let mut any = false;
+        let mut marks = 0;
         for offset in 0..self.len {
             if let Some(slot) = self.slot(slots, offset) {
-                any |= slot.touched;
-                slot.touched = false;
-                slot.complete = false;
+                marks |= slot.marks;
+                slot.marks = 0;
             }
         }
-        any
+        marks & TOUCHED != 0
     }
 
     fn release<H>(&mut self, slots: &mut [Slot<H>]) {
@@ -313,53 +299,41 @@ impl Ring {
                 .slot(slots, 0)
                 .is_some_and(|slot| slot.handle.is_none())
         {
-            self.head_id = if self.head_id == self.ids.last {
-                self.ids.first
-            } else {
-                self.head_id + 1
-            };
-            self.head = if self.head + 1 >= self.capacity(slots) {
-                0
-            } else {
-                self.head + 1
-            };
+            self.head_id = self.ids.after(self.head_id);
+            self.head += 1;
+            if usize::from(self.head) >= slots.len() {
+                self.head = 0;
+            }
             self.len -= 1;
             self.sent = self.sent.saturating_sub(1);
             self.reached = self.reached.saturating_sub(1);
         }
     }
 
+    /// The slot at an offset, `None` past the last one.
     fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u16) -> Option<&'s mut Slot<H>> {
-        let capacity = usize::from(self.capacity(slots));
-        let mut index = usize::from(self.head) + usize::from(offset);
-        if index >= capacity {
-            index -= capacity;
+        let offset = usize::from(offset);
+        if offset >= slots.len() {
+            return None;
+        }
+        let mut index = usize::from(self.head) + offset;
+        if index >= slots.len() {
+            index -= slots.len();
         }
         slots.get_mut(index)
     }
 
-    fn id_at(&self, offset: u16) -> Option<PacketId> {
-        let mut distance = u32::from(self.head_id - self.ids.first) + u32::from(offset);
-        let span = u32::from(self.ids.span());
-        if distance >= span {
-            distance -= span;
-        }
-        PacketId::new(self.ids.first + distance as u16)
+    const fn has(&self, id: PacketId) -> bool {
+        self.ids.first <= id.get() && id.get() <= self.ids.last
     }
 
-    fn offset_of(&self, id: PacketId) -> Option<u16> {
-        let id = id.get();
-        if id < self.ids.first || id > self.ids.last {
-            return None;
-        }
-        Some(self.distance(id)).filter(|&offset| offset < self.len)
-    }
-
-    fn distance(&self, id: u16) -> u16 {
-        if id >= self.head_id {
-            id - self.head_id
+    /// How many ids after that of the head it is; without meaning for an id of another ring.
+    const fn distance(&self, id: u16) -> u16 {
+        let distance = id.wrapping_sub(self.head_id);
+        if id < self.head_id {
+            distance.wrapping_add(self.ids.span())
         } else {
-            self.ids.span() - (self.head_id - id)
+            distance
         }
     }
 }
@@ -381,6 +355,16 @@ mod tests {
         PacketId::new(value).unwrap()
     }
 
+    fn send_next(ring: &mut Ring, slots: &mut [Slot<u32>]) -> Option<PacketId> {
+        ring.send_next(slots, 0)?.id()
+    }
+
+    fn acknowledge(ring: &mut Ring, slots: &mut [Slot<u32>], id: PacketId) -> Option<u32> {
+        let (offset, _) = ring.find(slots, id)?;
+        let is_sent = ring.is_sent(offset, false);
+        is_sent.then(|| ring.take(slots, offset))?.map(|it| it.0)
+    }
+
     #[test]
     fn never_reuses_an_id_that_is_held_through_wrap_around() {
         let (mut ring, mut slots) = ring::<4>();
@@ -389,14 +373,14 @@ mod tests {
             if let Ok(id) = ring.push(&mut slots, round) {
                 assert!(!held.iter().any(|&(other, _)| other == id));
                 held.push_back((id, round));
-                assert_eq!(ring.send_next(&mut slots, 0), Some(id));
+                assert_eq!(send_next(&mut ring, &mut slots), Some(id));
             }
             // acknowledge in an order that is not the order of sending
             let which = (round as usize * 7) % held.len();
             if round % 3 != 0 {
                 let (id, value) = held.remove(which).unwrap();
-                assert_eq!(ring.acknowledge(&mut slots, id, false), Some(value));
-                assert_eq!(ring.acknowledge(&mut slots, id, false), None);
+                assert_eq!(acknowledge(&mut ring, &mut slots, id), Some(value));
+                assert_eq!(acknowledge(&mut ring, &mut slots, id), None);
             }
         }
         assert!(held.len() <= 4);
@@ -407,11 +391,11 @@ mod tests {
         let (mut ring, mut slots) = ring::<3>();
         for value in 0..3 {
             ring.push(&mut slots, value).unwrap();
-            ring.send_next(&mut slots, 0);
+            send_next(&mut ring, &mut slots);
         }
-        assert_eq!(ring.acknowledge(&mut slots, id(11), false), Some(1));
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(11)), Some(1));
         assert!(ring.push(&mut slots, 9).is_err());
-        assert_eq!(ring.acknowledge(&mut slots, id(10), false), Some(0));
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(10)), Some(0));
         assert_eq!(ring.push(&mut slots, 9), Ok(id(13)));
         assert_eq!(ring.push(&mut slots, 9), Ok(id(14)));
         assert!(ring.is_full(&slots));
@@ -442,11 +426,11 @@ mod tests {
         for value in 0..2 {
             ring.push(&mut slots, value).unwrap();
         }
-        assert_eq!(ring.acknowledge(&mut slots, id(10), false), None);
-        ring.send_next(&mut slots, 0);
-        assert_eq!(ring.acknowledge(&mut slots, id(10), true), None);
-        assert_eq!(ring.acknowledge(&mut slots, id(11), false), None);
-        assert_eq!(ring.acknowledge(&mut slots, id(10), false), Some(0));
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(10)), None);
+        send_next(&mut ring, &mut slots);
+        assert!(!ring.is_sent(0, true));
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(11)), None);
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(10)), Some(0));
     }
 
     #[test]
@@ -459,7 +443,7 @@ mod tests {
         assert_eq!(ring.push(&mut slots, 4), Ok(id(11)));
         assert!(ring.push(&mut slots, 5).is_err());
         assert_eq!(
-            [(); 3].map(|()| ring.send_next(&mut slots, 0)),
+            [(); 3].map(|()| send_next(&mut ring, &mut slots)),
             [15, 10, 11].map(PacketId::new)
         );
     }
@@ -473,15 +457,15 @@ mod tests {
         let mut slots: std::vec::Vec<Slot<u32>> = (0..3).map(|_| Slot::EMPTY).collect();
         for value in 0..3 {
             ring.push(&mut slots, value).unwrap();
-            ring.send_next(&mut slots, 0);
+            send_next(&mut ring, &mut slots);
         }
-        ring.acknowledge(&mut slots, id(1), false).unwrap();
+        acknowledge(&mut ring, &mut slots, id(1)).unwrap();
         assert_eq!(ring.push(&mut slots, 3), Ok(id(4)));
         ring.straighten(&mut slots);
         slots.extend((0..3).map(|_| Slot::EMPTY));
         assert_eq!(ring.push(&mut slots, 4), Ok(id(5)));
-        assert_eq!(ring.acknowledge(&mut slots, id(3), false), Some(2));
-        assert_eq!(ring.acknowledge(&mut slots, id(2), false), Some(1));
-        assert_eq!(ring.send_next(&mut slots, 0), Some(id(4)));
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(3)), Some(2));
+        assert_eq!(acknowledge(&mut ring, &mut slots, id(2)), Some(1));
+        assert_eq!(send_next(&mut ring, &mut slots), Some(id(4)));
     }
 }

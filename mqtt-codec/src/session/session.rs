@@ -1,28 +1,17 @@
 use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength};
 
 use super::link::{Link, Phase, Reading, Renewal};
-use super::ring::{Ids, Ring};
+use super::outbox::{Kind, Outbox};
 use super::transmit::Packet;
 use super::{
     AckToken, Change, Config, Content, EnqueueError, EnqueueReason, Event, Outgoing, Start, Storage,
-};
-
-const PUBLISH_IDS: Ids = Ids {
-    first: 1,
-    last: 64_511,
-};
-const CONTROL_IDS: Ids = Ids {
-    first: 64_512,
-    last: 65_535,
 };
 
 #[doc = include_str!("session.md")]
 #[derive(Debug)]
 pub struct Session<S: Storage> {
     pub(super) config: Config,
-    pub(super) storage: S,
-    pub(super) publishes: Ring,
-    pub(super) controls: Ring,
+    pub(super) outbox: Outbox<S>,
     pub(super) link: Link,
     pub(super) connection: u32,
     pub(super) stage: Stage,
@@ -63,9 +52,7 @@ impl<S: Storage> Session<S> {
         };
         Self {
             config,
-            storage,
-            publishes: Ring::new(PUBLISH_IDS),
-            controls: Ring::new(CONTROL_IDS),
+            outbox: Outbox::new(storage),
             link: Link::new(Phase::Closed, 0),
             connection: 0,
             stage,
@@ -87,19 +74,19 @@ impl<S: Storage> Session<S> {
         entries: impl IntoIterator<Item = (PacketId, S::Handle)>,
         next_id: PacketId,
     ) -> Result<(), S::Handle> {
-        self.publishes.set_next_id(next_id);
+        self.outbox.publishes.set_next_id(next_id);
         for (id, mut handle) in entries {
             loop {
-                let slots = self.storage.publishes();
+                let (ring, slots) = self.outbox.publishes();
                 let len = slots.len();
-                match self.publishes.restore(slots, id, handle) {
+                match ring.restore(slots, id, handle) {
                     Ok(()) => break,
                     Err(back) => handle = back,
                 }
                 if S::GROWS {
-                    self.storage.grow_publishes();
+                    self.outbox.storage.grow_publishes();
                 }
-                if self.storage.publishes().len() == len {
+                if self.outbox.publishes().1.len() == len {
                     return Err(handle);
                 }
             }
@@ -116,19 +103,20 @@ impl<S: Storage> Session<S> {
     /// # Errors
     /// The handle comes back with the reason; nothing has changed.
     pub fn enqueue(&mut self, handle: S::Handle) -> Result<PacketId, EnqueueError<S::Handle>> {
-        let is_publish = matches!(handle.content(), Content::Publish { .. });
-        if let Some(reason) = self.refusal(&handle) {
+        let kind = match handle.content() {
+            Content::Publish { .. } => Kind::Publish,
+            Content::Subscribe | Content::Unsubscribe => Kind::Control,
+        };
+        if let Err(reason) = remaining_length(&handle, self.max_suback_codes()) {
             return Err(EnqueueError { handle, reason });
         }
-        let result = if is_publish {
-            self.make_room();
-            self.publishes.push(self.storage.publishes(), handle)
-        } else {
-            self.controls.push(self.storage.controls(), handle)
-        };
-        match result {
+        if kind == Kind::Publish {
+            self.outbox.make_room();
+        }
+        let (ring, slots) = self.outbox.ring(kind);
+        match ring.push(slots, handle) {
             Ok(id) => {
-                if is_publish {
+                if kind == Kind::Publish {
                     self.change = Some(Change::Accepted(id));
                 }
                 Ok(id)
@@ -146,8 +134,11 @@ impl<S: Storage> Session<S> {
     /// afterwards; if a connection carried it whole, the session is started clean once, since a session may
     /// not skip a packet id ([MQTT-4.4.0-1]). All others stay.
     pub fn abandon(&mut self, id: PacketId) -> Option<S::Handle> {
-        let current = self.link.packet.is_publish() && self.publishes.last_sent_id() == Some(id);
-        let (handle, complete) = self.publishes.abandon(self.storage.publishes(), id)?;
+        let half_sent = self.link.packet.kind() == Some(Kind::Publish);
+        let (ring, slots) = self.outbox.publishes();
+        let current = half_sent && ring.last_sent(slots)?.id() == Some(id);
+        let (offset, _) = ring.find(slots, id)?;
+        let (handle, complete) = ring.take(slots, offset)?;
         if current {
             if !self.link.packet.is_untouched() {
                 self.link.phase = Phase::Broken;
@@ -167,7 +158,9 @@ impl<S: Storage> Session<S> {
     ///
     /// Returns false, without effect, if the token was used or its connection has ended.
     pub fn acknowledge(&mut self, token: AckToken) -> bool {
-        self.link.acks.acknowledge(self.storage.acks(), token)
+        self.link
+            .acks
+            .acknowledge(self.outbox.storage.acks(), token)
     }
 
     /// The message of this token is not acknowledged on this connection; later ones need not wait for it. The
@@ -175,7 +168,7 @@ impl<S: Storage> Session<S> {
     ///
     /// Returns false, without effect, if the token was used or its connection has ended.
     pub fn give_up(&mut self, token: AckToken) -> bool {
-        let was_open = self.link.acks.give_up(self.storage.acks(), token);
+        let was_open = self.link.acks.give_up(self.outbox.storage.acks(), token);
         // the message that stalls is given up by the caller: it must come again as those that are skipped do
         if was_open && self.link.reading == Reading::Overrun {
             self.link.reading = Reading::Discarding;
@@ -186,8 +179,9 @@ impl<S: Storage> Session<S> {
     /// Takes the oldest PUBLISH that is not settled out of the session, for a caller that ends for good and reports
     /// what was not delivered. To be called without a connection.
     pub fn take_oldest(&mut self) -> Option<(PacketId, S::Handle)> {
-        let id = self.publishes.oldest()?;
-        let (handle, _) = self.publishes.abandon(self.storage.publishes(), id)?;
+        let (ring, slots) = self.outbox.publishes();
+        let id = ring.oldest()?;
+        let (handle, _) = ring.take(slots, 0)?;
         self.change = Some(Change::Removed(id));
         Some((id, handle))
     }
@@ -202,7 +196,7 @@ impl<S: Storage> Session<S> {
             Phase::Connected => self.link.phase = Phase::Disconnecting,
             Phase::Closed => self.link.phase = Phase::Finished,
             // without waiting for CONNACK (section 3.1.4): closing alone would have the will sent
-            Phase::Connecting => self.link.packet = self.finish(),
+            Phase::Connecting => self.finish(),
             Phase::Disconnecting | Phase::Finished | Phase::Broken => {}
         }
     }
@@ -226,7 +220,7 @@ impl<S: Storage> Session<S> {
         self.link.is_established()
             && self.link.renewal == Renewal::Wanted
             // without any room, too: then nothing but `None` can be given
-            && (self.controls.is_empty() || !self.controls.is_full(self.storage.controls()))
+            && (self.outbox.controls.is_empty() || !self.is_control_full())
     }
 
     /// Gives the next SUBSCRIBE for filters that the broker has not acknowledged in its present session (all,
@@ -263,43 +257,44 @@ impl<S: Storage> Session<S> {
     /// Whether no PUBLISH, SUBSCRIBE or UNSUBSCRIBE awaits its acknowledgement or its turn.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
-        self.publishes.is_empty() && self.controls.is_empty()
+        self.outbox.publishes.is_empty() && self.outbox.controls.is_empty()
     }
 
     /// Whether [`enqueue`](Self::enqueue) has no place for another PUBLISH. Storage that grows is full at its bound.
     pub fn is_full(&mut self) -> bool {
-        self.make_room();
-        self.publishes.is_full(self.storage.publishes())
+        self.outbox.make_room();
+        self.outbox.is_full(Kind::Publish)
     }
 
     /// Whether [`enqueue`](Self::enqueue) has no place for another SUBSCRIBE or UNSUBSCRIBE.
     pub fn is_control_full(&mut self) -> bool {
-        self.controls.is_full(self.storage.controls())
+        self.outbox.is_full(Kind::Control)
     }
 
     /// Whether the next QoS 1 message would be [`Input::Blocked`](super::Input::Blocked).
     pub fn is_ack_full(&mut self) -> bool {
         self.make_ack_room();
         !matches!(self.link.reading, Reading::Overrun | Reading::Discarding)
-            && !self.storage.acks().is_empty()
-            && self.link.acks.is_full(self.storage.acks())
+            && !self.outbox.storage.acks().is_empty()
+            && self.link.acks.is_full(self.outbox.storage.acks())
     }
 
     /// QoS 1 messages that this connection has sent and the broker has not acknowledged.
     #[must_use]
     pub const fn in_flight(&self) -> u16 {
-        self.publishes.in_flight()
+        self.outbox.publishes.in_flight()
     }
 
     /// QoS 1 messages that this connection has yet to send.
     #[must_use]
     pub const fn waiting(&self) -> u16 {
-        self.publishes.waiting()
+        self.outbox.publishes.waiting()
     }
 
     /// The handle of a PUBLISH that is not settled.
     pub fn handle(&mut self, id: PacketId) -> Option<&S::Handle> {
-        self.publishes.find(self.storage.publishes(), id)?.handle()
+        let (ring, slots) = self.outbox.publishes();
+        Some(ring.find(slots, id)?.1)
     }
 
     /// The settings.
@@ -319,28 +314,6 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    fn refusal(&self, handle: &S::Handle) -> Option<EnqueueReason> {
-        if packet_body_len(handle).is_none() {
-            return Some(EnqueueReason::PacketTooLong);
-        }
-        if let Content::Publish { .. } = handle.content() {
-            return None;
-        }
-        let mut filters: u32 = 0;
-        while let Some((_, qos)) = handle.filter(filters as usize) {
-            if qos == QoS::ExactlyOnce {
-                return Some(EnqueueReason::ExactlyOnce);
-            }
-            filters += 1;
-        }
-        match filters {
-            0 => Some(EnqueueReason::NoFilter),
-            // SUBACK has a byte for each
-            _ if filters > self.max_suback_codes() => Some(EnqueueReason::TooManyFilters),
-            _ => None,
-        }
-    }
-
     /// Return codes of the longest SUBACK that the receive buffer holds, beside the longest fixed header and the
     /// packet id.
     pub(super) fn max_suback_codes(&self) -> u32 {
@@ -348,22 +321,16 @@ impl<S: Storage> Session<S> {
         self.config.receive_buffer.saturating_sub(head).min(65_535)
     }
 
-    fn make_room(&mut self) {
-        if S::GROWS && self.publishes.may_grow(self.storage.publishes()) {
-            self.publishes.straighten(self.storage.publishes());
-            self.storage.grow_publishes();
-        }
-    }
-
     pub(super) fn make_ack_room(&mut self) {
-        if S::GROWS && self.link.acks.may_grow(self.storage.acks()) {
-            self.link.acks.straighten(self.storage.acks());
-            self.storage.grow_acks();
+        let storage = &mut self.outbox.storage;
+        if S::GROWS && self.link.acks.may_grow(storage.acks()) {
+            self.link.acks.straighten(storage.acks());
+            storage.grow_acks();
         }
     }
 
     pub(super) fn awaits_answer(&self) -> bool {
-        self.publishes.in_flight() > 0 || self.controls.in_flight() > 0
+        self.outbox.publishes.in_flight() > 0 || self.outbox.controls.in_flight() > 0
     }
 
     /// Ends the connection with DISCONNECT, to connect again.
@@ -381,9 +348,9 @@ impl<S: Storage> Session<S> {
     }
 
     /// DISCONNECT, the last packet of the connection ([MQTT-3.14.4-2]).
-    pub(super) fn finish(&mut self) -> Packet {
+    pub(super) fn finish(&mut self) {
         self.link.phase = Phase::Finished;
-        Packet::disconnect()
+        self.link.packet.set_disconnect();
     }
 
     /// A stop is never taken back by a cycle.
@@ -394,15 +361,18 @@ impl<S: Storage> Session<S> {
     }
 }
 
-/// Remaining length of the handle's packet, `None` over the limit of section 2.2.3.
-pub(super) fn packet_body_len<H: Outgoing>(handle: &H) -> Option<u32> {
+/// Remaining length of the handle's packet, or what is wrong with the packet.
+pub(super) fn remaining_length<H: Outgoing>(
+    handle: &H,
+    max_filters: u32,
+) -> Result<RemainingLength, EnqueueReason> {
     let mut len: u32 = 2; // packet id
     match handle.content() {
         Content::Publish {
             topic, payload_len, ..
         } => {
             len += 2 + topic.as_bytes().len() as u32;
-            len = len.checked_add(payload_len)?;
+            len = len.saturating_add(payload_len);
         }
         content => {
             let extra = if matches!(content, Content::Subscribe) {
@@ -410,12 +380,22 @@ pub(super) fn packet_body_len<H: Outgoing>(handle: &H) -> Option<u32> {
             } else {
                 2
             };
-            let mut index = 0;
-            while let Some((filter, _)) = handle.filter(index) {
-                len = len.checked_add(extra + filter.as_str().len() as u32)?;
-                index += 1;
+            let mut filters = 0;
+            while let Some((filter, qos)) = handle.filter(filters as usize) {
+                if qos == QoS::ExactlyOnce {
+                    return Err(EnqueueReason::ExactlyOnce);
+                }
+                len = len.saturating_add(extra + filter.as_str().len() as u32);
+                filters += 1;
+            }
+            if filters == 0 {
+                return Err(EnqueueReason::NoFilter);
+            }
+            // SUBACK has a byte for each
+            if filters > max_filters {
+                return Err(EnqueueReason::TooManyFilters);
             }
         }
     }
-    RemainingLength::new(len).map(RemainingLength::get)
+    RemainingLength::new(len).ok_or(EnqueueReason::PacketTooLong)
 }

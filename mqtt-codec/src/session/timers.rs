@@ -165,7 +165,7 @@ impl<S: Storage> Session<S> {
         let paused = self.link.reading == Reading::Paused;
         let unwritten = self.link.staged != self.link.written || !self.link.packet.is_none();
         // while nothing is read, no acknowledgement can come
-        let awaited = self.publishes.in_flight() > 0 && !paused;
+        let awaited = self.outbox.publishes.in_flight() > 0 && !paused;
         let stalls = paused && self.awaits_answer();
         let ack_timeout = self.config.ack_timeout.unwrap_or(Duration::FOREVER);
         for (timer, runs, span) in [

@@ -1,16 +1,16 @@
 use crate::wire::{
-    Delivery, Dup, EncodeError, FixedHeader, PacketType, PublishHeader, RemainingLength, Retain,
-    TopicName,
+    Ack, AckType, Delivery, Dup, Empty, EncodeError, FixedHeader, PacketType, PublishHeader,
+    RemainingLength, Retain, TopicName,
 };
 
-use super::link::{Incoming, Phase, Renewal};
+use super::link::{Phase, Renewal};
+use super::outbox::Kind;
 use super::ring::Slot;
-use super::session::packet_body_len;
+use super::session::remaining_length;
 use super::{Content, Instant, Outgoing, PayloadRange, Session, Storage, Transmit};
 
 /// Room for four PUBACKs, or for the longest beginning of a packet: fixed header, packet id, a length.
 const PREFIX: usize = 16;
-const PUBACK_LEN: usize = 4;
 
 /// The packet that is being handed out, cut into segments of a few bytes of ours and a body of the caller's:
 ///
@@ -21,12 +21,12 @@ const PUBACK_LEN: usize = 4;
 #[derive(Debug)]
 pub(super) struct Packet {
     source: Source,
+    prefix_len: u8,
     step: u16,
     /// Bytes of the segment that are handed out.
     at: u32,
-    prefix: [u8; PREFIX],
-    prefix_len: u8,
     body_len: u32,
+    prefix: [u8; PREFIX],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,8 @@ enum Source {
     None,
     /// Whole packets in the prefix.
     Prefix,
-    /// The control packet before the send cursor.
-    Control,
-    /// The PUBLISH before the send cursor.
-    Publish,
+    /// The packet before the send cursor.
+    Ring(Kind),
     /// A QoS 0 PUBLISH whose bytes the caller holds.
     AtMostOnce,
 }
@@ -45,11 +43,11 @@ enum Source {
 impl Packet {
     pub(super) const NONE: Self = Self {
         source: Source::None,
+        prefix_len: 0,
         step: 0,
         at: 0,
-        prefix: [0; PREFIX],
-        prefix_len: 0,
         body_len: 0,
+        prefix: [0; PREFIX],
     };
 
     pub(super) const fn is_none(&self) -> bool {
@@ -61,25 +59,26 @@ impl Packet {
         self.step == 0 && self.at == 0
     }
 
-    pub(super) fn is_publish(&self) -> bool {
-        self.source == Source::Publish
-    }
-
-    pub(super) fn is_control(&self) -> bool {
-        self.source == Source::Control
-    }
-
-    pub(super) fn disconnect() -> Self {
-        let mut packet = Self::new(Source::Prefix);
-        packet.put_header(PacketType::Disconnect, 0, 0);
-        packet
-    }
-
-    fn new(source: Source) -> Self {
-        Self {
-            source,
-            ..Self::NONE
+    /// The ring that it comes from.
+    pub(super) const fn kind(&self) -> Option<Kind> {
+        match self.source {
+            Source::Ring(kind) => Some(kind),
+            _ => None,
         }
+    }
+
+    pub(super) fn set_disconnect(&mut self) {
+        self.begin(Source::Prefix, 0);
+        self.put(&Empty::Disconnect.to_bytes());
+    }
+
+    /// An empty segment.
+    fn begin(&mut self, source: Source, step: u16) {
+        self.source = source;
+        self.step = step;
+        self.at = 0;
+        self.prefix_len = 0;
+        self.body_len = 0;
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -90,75 +89,71 @@ impl Packet {
         }
     }
 
-    fn put_header(&mut self, packet_type: PacketType, flags: u8, remaining_length: u32) {
-        let at = usize::from(self.prefix_len);
-        let (Some(remaining_length), Some(place)) = (
-            RemainingLength::new(remaining_length),
-            self.prefix.get_mut(at..),
-        ) else {
-            return;
-        };
-        if let Ok(len) = (FixedHeader {
+    fn put_header(
+        &mut self,
+        packet_type: PacketType,
+        flags: u8,
+        remaining_length: RemainingLength,
+    ) {
+        let header = FixedHeader {
             packet_type,
             flags,
             remaining_length,
-        })
-        .encode(place)
-        {
-            self.prefix_len += len as u8;
+        };
+        if let Ok(len) = header.encode(&mut self.prefix) {
+            self.prefix_len = len as u8;
         }
     }
 
-    /// The first segment of the PUBLISH, SUBSCRIBE or UNSUBSCRIBE in the slot.
-    fn begin<H: Outgoing>(&mut self, slot: &Slot<H>, id: u16) {
-        let Some(handle) = slot.handle() else { return };
-        let remaining_length = packet_body_len(handle).unwrap_or(0);
+    /// Begins a segment of the packet in the slot; false if it has none of that number.
+    fn cut<H: Outgoing>(&mut self, kind: Kind, slot: &Slot<H>, step: u16) -> bool {
+        self.begin(Source::Ring(kind), step);
+        let (Some(handle), Some(id)) = (slot.handle(), slot.id()) else {
+            return false;
+        };
+        let id = id.get().to_be_bytes();
+        let remaining_length =
+            || remaining_length(handle, u32::MAX).unwrap_or(RemainingLength::ZERO);
         match handle.content() {
-            Content::Publish { topic, retain, .. } => {
-                let dup = if slot.touched() { 0b1000 } else { 0 };
-                let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
-                self.put_header(PacketType::Publish, flags, remaining_length);
-                self.put_body(topic.as_bytes());
-            }
-            content => {
-                let packet_type = match content {
-                    Content::Subscribe => PacketType::Subscribe,
-                    _ => PacketType::Unsubscribe,
-                };
-                self.put_header(packet_type, 0b0010, remaining_length);
-                self.put(&id.to_be_bytes());
-                if let Some((filter, _)) = handle.filter(0) {
-                    self.put_body(filter.as_str().as_bytes());
+            Content::Publish {
+                topic,
+                retain,
+                payload_len,
+            } => match step {
+                0 => {
+                    let dup = if slot.touched() { 0b1000 } else { 0 };
+                    let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
+                    self.put_header(PacketType::Publish, flags, remaining_length());
+                    self.put_body(topic.as_bytes());
                 }
-            }
-        }
-    }
-
-    /// The next segment; false at the end of the packet.
-    fn next_segment<H: Outgoing>(&mut self, handle: &H, id: u16) -> bool {
-        self.step += 1;
-        self.at = 0;
-        self.prefix_len = 0;
-        self.body_len = 0;
-        match handle.content() {
-            Content::Publish { payload_len, .. } => {
-                self.put(&id.to_be_bytes());
-                self.body_len = payload_len;
-                self.step == 1
-            }
+                1 => {
+                    self.put(&id);
+                    self.body_len = payload_len;
+                }
+                _ => {}
+            },
             content => {
-                let step = usize::from(self.step);
-                if matches!(content, Content::Subscribe) {
-                    if let Some((_, qos)) = handle.filter(step - 1) {
-                        self.put(&[qos as u8]);
+                let is_subscribe = matches!(content, Content::Subscribe);
+                let index = usize::from(step);
+                if index == 0 {
+                    let packet_type = if is_subscribe {
+                        PacketType::Subscribe
+                    } else {
+                        PacketType::Unsubscribe
+                    };
+                    self.put_header(packet_type, packet_type.fixed_flags(), remaining_length());
+                    self.put(&id);
+                } else if is_subscribe {
+                    if let Some((_, qos)) = handle.filter(index - 1) {
+                        self.put(&[qos.bits()]);
                     }
                 }
-                if let Some((filter, _)) = handle.filter(step) {
+                if let Some((filter, _)) = handle.filter(index) {
                     self.put_body(filter.as_str().as_bytes());
                 }
-                self.prefix_len > 0
             }
         }
+        self.prefix_len > 0
     }
 
     fn put_body(&mut self, body: &[u8]) {
@@ -172,67 +167,53 @@ impl<S: Storage> Session<S> {
     /// [`advance`](Self::advance) gives the same.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, S::Handle>> {
         if self.link.packet.is_none() {
-            self.link.packet = self.next_packet()?;
+            self.begin_packet()?;
         }
         let packet = &self.link.packet;
         let prefix = packet.prefix.get(..usize::from(packet.prefix_len))?;
         let at = packet.at as usize;
         let body_at = at.saturating_sub(prefix.len());
-        let prefix = prefix.get(at..).unwrap_or_default();
-        let slot = match packet.source {
+        let mut transmit = Transmit {
+            bytes: [prefix.get(at..).unwrap_or_default(), &[]],
+            payload: None,
+            begins: None,
+        };
+        let kind = match packet.source {
             Source::None | Source::AtMostOnce => return None,
-            Source::Prefix => {
-                return Some(Transmit {
-                    bytes: [prefix, &[]],
-                    payload: None,
-                    begins: None,
-                });
-            }
-            Source::Control => self.controls.last_sent(self.storage.controls())?,
-            Source::Publish => self.publishes.last_sent(self.storage.publishes())?,
+            Source::Prefix => return Some(transmit),
+            Source::Ring(kind) => kind,
         };
+        let (ring, slots) = self.outbox.ring(kind);
+        let slot = ring.last_sent(slots)?;
         let handle = slot.handle()?;
-        let dup = if slot.touched() {
-            Dup::Repeat
-        } else {
-            Dup::First
-        };
-        match handle.content() {
-            Content::Publish { topic, .. } if packet.step == 0 => Some(Transmit {
-                bytes: [prefix, topic.as_bytes().get(body_at..).unwrap_or_default()],
-                payload: None,
-                begins: (at == 0).then_some(dup),
-            }),
+        let body = match handle.content() {
+            Content::Publish { topic, .. } if packet.step == 0 => {
+                if at == 0 {
+                    transmit.begins = Some(if slot.touched() {
+                        Dup::Repeat
+                    } else {
+                        Dup::First
+                    });
+                }
+                topic.as_bytes()
+            }
             Content::Publish { payload_len, .. } => {
                 let offset = body_at as u32;
-                let payload = PayloadRange {
+                transmit.payload = Some(PayloadRange {
                     handle,
-                    id: self.publishes.last_sent_id()?,
+                    id: slot.id()?,
                     offset,
                     len: payload_len.saturating_sub(offset),
-                };
-                Some(Transmit {
-                    bytes: [prefix, &[]],
-                    payload: Some(payload),
-                    begins: None,
-                })
+                });
+                return Some(transmit);
             }
-            _ => {
-                let filter = handle
-                    .filter(usize::from(packet.step))
-                    .map(|(filter, _)| filter.as_str());
-                let body = filter
-                    .unwrap_or_default()
-                    .as_bytes()
-                    .get(body_at..)
-                    .unwrap_or_default();
-                Some(Transmit {
-                    bytes: [prefix, body],
-                    payload: None,
-                    begins: None,
-                })
-            }
-        }
+            _ => match handle.filter(usize::from(packet.step)) {
+                Some((filter, _)) => filter.as_str().as_bytes(),
+                None => &[],
+            },
+        };
+        transmit.bytes[1] = body.get(body_at..).unwrap_or_default();
+        Some(transmit)
     }
 
     /// The caller has taken over the first `n` bytes of the last [`poll_transmit`](Self::poll_transmit), or of what
@@ -244,23 +225,16 @@ impl<S: Storage> Session<S> {
         if packet.at < u32::from(packet.prefix_len) + packet.body_len {
             return;
         }
-        let (ring, slots) = match packet.source {
-            Source::Control => (&mut self.controls, self.storage.controls()),
-            Source::Publish => (&mut self.publishes, self.storage.publishes()),
-            Source::None | Source::Prefix | Source::AtMostOnce => {
-                *packet = Packet::NONE;
-                return;
+        if let Some(kind) = packet.kind() {
+            let (ring, slots) = self.outbox.ring(kind);
+            if let Some(slot) = ring.last_sent(slots) {
+                if packet.cut(kind, slot, packet.step + 1) {
+                    return;
+                }
+                slot.complete();
             }
-        };
-        let id = ring.last_sent_id().map_or(0, |id| id.get());
-        let more = match ring.last_sent(slots).and_then(|slot| slot.handle()) {
-            Some(handle) => packet.next_segment(handle, id),
-            None => false,
-        };
-        if !more {
-            *packet = Packet::NONE;
-            ring.complete_last_sent(slots);
         }
+        packet.source = Source::None;
     }
 
     /// The transport took `n` more of the bytes that were handed out.
@@ -270,8 +244,8 @@ impl<S: Storage> Session<S> {
         }
         self.link.written = self.link.written.wrapping_add(n as u32);
         self.link.timers.handle_written(now);
-        self.publishes
-            .handle_written(self.storage.publishes(), self.link.written);
+        let (ring, slots) = self.outbox.publishes();
+        ring.handle_written(slots, self.link.written);
     }
 
     /// Begins a QoS 0 PUBLISH: writes everything before the payload to `out` and returns its length. The caller
@@ -300,10 +274,8 @@ impl<S: Storage> Session<S> {
             payload_len,
         };
         let len = header.encode(out)?;
-        self.link.packet = Packet {
-            body_len: len as u32 + payload_len,
-            ..Packet::new(Source::AtMostOnce)
-        };
+        self.link.packet.begin(Source::AtMostOnce, 0);
+        self.link.packet.body_len = len as u32 + payload_len;
         Ok(Some(len))
     }
 
@@ -315,46 +287,47 @@ impl<S: Storage> Session<S> {
             && self.link.packet.is_none()
     }
 
-    fn next_packet(&mut self) -> Option<Packet> {
-        if !self.link.is_established() {
+    /// Makes the next packet the one that is handed out, `None` if there is nothing to send.
+    fn begin_packet(&mut self) -> Option<()> {
+        let link = &mut self.link;
+        if !link.is_established() {
             return None;
         }
-        let mut packet = Packet::new(Source::Prefix);
-        let arriving = self.link.arrives_for_ack && self.link.incoming != Incoming::Packet;
-        while usize::from(packet.prefix_len) + PUBACK_LEN <= PREFIX {
-            let Some(id) = self.link.acks.next_ready(self.storage.acks(), arriving) else {
+        let packet = &mut link.packet;
+        packet.begin(Source::None, 0);
+        let arriving = link.incoming.awaits_ack();
+        while usize::from(packet.prefix_len) + Ack::LEN <= PREFIX {
+            let Some(id) = link.acks.next_ready(self.outbox.storage.acks(), arriving) else {
                 break;
             };
-            packet.put_header(PacketType::PubAck, 0, 2);
-            packet.put(&id.get().to_be_bytes());
+            let ack_type = AckType::PubAck;
+            packet.put(&Ack { ack_type, id }.to_bytes());
+        }
+        if packet.prefix_len == 0 && link.ping_wanted {
+            link.ping_wanted = false;
+            packet.put(&Empty::PingReq.to_bytes());
         }
         if packet.prefix_len > 0 {
-            return Some(packet);
+            packet.source = Source::Prefix;
+            return Some(());
         }
-        if self.link.ping_wanted {
-            self.link.ping_wanted = false;
-            packet.put_header(PacketType::PingReq, 0, 0);
-            return Some(packet);
+        if link.phase == Phase::Disconnecting {
+            self.finish();
+            return Some(());
         }
-        if self.link.phase == Phase::Disconnecting {
-            return Some(self.finish());
+        for kind in [Kind::Control, Kind::Publish] {
+            let (ring, slots) = self.outbox.ring(kind);
+            if kind == Kind::Publish
+                && (link.renewal == Renewal::Wanted
+                    || ring.in_flight() >= self.config.window.max(1))
+            {
+                break;
+            }
+            if let Some(slot) = ring.send_next(slots, link.staged) {
+                packet.cut(kind, slot, 0);
+                return Some(());
+            }
         }
-        let start = self.link.staged;
-        if let Some(id) = self.controls.send_next(self.storage.controls(), start) {
-            packet.source = Source::Control;
-            packet.begin(self.controls.last_sent(self.storage.controls())?, id.get());
-            return Some(packet);
-        }
-        let window = self.config.window.max(1);
-        if self.link.renewal == Renewal::Wanted || self.publishes.in_flight() >= window {
-            return None;
-        }
-        let id = self.publishes.send_next(self.storage.publishes(), start)?;
-        packet.source = Source::Publish;
-        packet.begin(
-            self.publishes.last_sent(self.storage.publishes())?,
-            id.get(),
-        );
-        Some(packet)
+        None
     }
 }
