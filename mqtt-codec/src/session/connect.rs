@@ -68,7 +68,7 @@ impl<S: Storage> Session<S> {
         connect.login = identity.login;
         let len = connect.encode(out).map_err(OpenError::Encode)?;
         self.connection = self.connection.wrapping_add(1);
-        self.link = Link::new(Phase::Connecting, self.connection);
+        self.replace_link(Phase::Connecting);
         self.link.stage = self.stage;
         self.link.staged = len as u32;
         self.link.timers.handle_opened(now, &self.config);
@@ -84,12 +84,17 @@ impl<S: Storage> Session<S> {
         }
         self.outbox.publishes.rewind();
         self.outbox.controls.rewind();
-        self.link = Link::new(Phase::Closed, self.connection);
+        self.replace_link(Phase::Closed);
         match ending {
             Ending::Unplanned => Next::AfterBackoff,
             Ending::Cycle => Next::Now,
             Ending::Stop => Next::Never,
         }
+    }
+
+    #[inline(never)]
+    fn replace_link(&mut self, phase: Phase) {
+        self.link = Link::new(phase, self.connection);
     }
 
     pub(super) fn handle_connack<'b>(

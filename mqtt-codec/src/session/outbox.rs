@@ -50,11 +50,19 @@ impl<S: Storage> Outbox<S> {
 
     /// A ring and its slots, no more than it has ids.
     pub(super) fn ring(&mut self, kind: Kind) -> (&mut Ring, &mut [Slot<S::Handle>]) {
-        let (ring, slots) = match kind {
-            Kind::Publish => (&mut self.publishes, self.storage.publishes()),
-            Kind::Control => (&mut self.controls, self.storage.controls()),
+        let (ring, slots, ids) = match kind {
+            Kind::Publish => (
+                &mut self.publishes,
+                self.storage.publishes(),
+                PUBLISH_IDS.span(),
+            ),
+            Kind::Control => (
+                &mut self.controls,
+                self.storage.controls(),
+                CONTROL_IDS.span(),
+            ),
         };
-        let bound = slots.len().min(usize::from(ring.ids().span()));
+        let bound = slots.len().min(usize::from(ids));
         (ring, slots.get_mut(..bound).unwrap_or_default())
     }
 
@@ -73,7 +81,7 @@ impl<S: Storage> Outbox<S> {
             return;
         }
         let (ring, slots) = self.publishes();
-        if ring.is_full(slots) && slots.len() < usize::from(ring.ids().span()) {
+        if ring.is_full(slots) && slots.len() < usize::from(PUBLISH_IDS.span()) {
             ring.straighten(slots);
             self.storage.grow_publishes();
         }

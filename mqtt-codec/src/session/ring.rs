@@ -99,10 +99,6 @@ impl Ring {
         }
     }
 
-    pub(super) const fn ids(&self) -> Ids {
-        self.ids
-    }
-
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -129,6 +125,9 @@ impl Ring {
     }
 
     pub(super) fn push<H>(&mut self, slots: &mut [Slot<H>], handle: H) -> Result<PacketId, H> {
+        if self.is_full(slots) {
+            return Err(handle);
+        }
         let (Some(slot), Some(id)) = (self.slot(slots, self.len), PacketId::new(self.next_id))
         else {
             return Err(handle);
@@ -152,7 +151,7 @@ impl Ring {
     ) -> Result<(), H> {
         self.set_next_id(id);
         let offset = self.distance(id.get());
-        if !self.has(id) || offset < self.len {
+        if !self.has(id) || offset < self.len || usize::from(offset) >= slots.len() {
             return Err(handle);
         }
         let Some(slot) = self.slot(slots, offset) else {
@@ -310,13 +309,9 @@ impl Ring {
         }
     }
 
-    /// The slot at an offset, `None` past the last one.
+    /// The slot at an offset up to `len`, if there are more slots.
     fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u16) -> Option<&'s mut Slot<H>> {
-        let offset = usize::from(offset);
-        if offset >= slots.len() {
-            return None;
-        }
-        let mut index = usize::from(self.head) + offset;
+        let mut index = usize::from(self.head) + usize::from(offset);
         if index >= slots.len() {
             index -= slots.len();
         }

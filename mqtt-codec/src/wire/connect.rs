@@ -155,17 +155,17 @@ impl<'a> Connect<'a> {
         writer.u8(self.flags());
         writer.u16(self.keep_alive);
         // The order of the payload is fixed [MQTT-3.1.3-1].
-        self.for_each_payload_field(|field| writer.binary(field));
+        self.for_each_payload_field(&mut |field| writer.binary(field));
         Ok(needed)
     }
 
     fn body_len(&self) -> usize {
         let mut len = 2 + PROTOCOL_NAME.len() + 1 + 1 + 2;
-        self.for_each_payload_field(|field| len += 2 + field.len());
+        self.for_each_payload_field(&mut |field| len += 2 + field.len());
         len
     }
 
-    fn for_each_payload_field(&self, mut visit: impl FnMut(&[u8])) {
+    fn for_each_payload_field(&self, visit: &mut dyn FnMut(&[u8])) {
         visit(self.client_id.as_str().as_bytes());
         if let Some(will) = &self.will {
             visit(will.topic.as_bytes());

@@ -245,7 +245,8 @@ impl<'o> Writer<'o> {
     }
 
     /// A two-byte length, then `bytes`; at most 65,535 of them by the callers' types.
-    #[inline]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn binary(&mut self, bytes: &[u8]) {
         self.u16(bytes.len() as u16);
         self.bytes(bytes);
