@@ -250,7 +250,7 @@ impl Client {
                 completion,
             };
             state.flushes.push(flush);
-            wake(state.driver.take());
+            state.wake_driver();
             completion
         };
         match Completion::new(&self.shared, key).await {
@@ -296,7 +296,8 @@ impl Client {
     pub async fn disconnect_within(&self, limit: Duration) -> Result<(), Undelivered> {
         let mut connection = self.connection();
         {
-            let mut state = self.shared.lock();
+            let mut locked = self.shared.lock();
+            let state = &mut *locked;
             // far enough in the future
             let limit = limit.min(Duration::from_secs(86_400 * 365));
             let until = Instant::now() + limit;
@@ -304,12 +305,12 @@ impl Client {
                 Lifecycle::Running => {
                     let reason = CloseReason::Disconnected;
                     state.lifecycle = Lifecycle::Draining { until, reason };
-                    state.room.wake_all();
+                    state.room.wake_all(&mut state.deferred);
                 }
                 Lifecycle::Draining { until: earlier, .. } => *earlier = until.min(*earlier),
                 Lifecycle::Closed(_) => {}
             }
-            wake(state.driver.take());
+            state.wake_driver();
         }
         let closed = |state: &ConnectionState| matches!(state, ConnectionState::Closed { .. });
         // an error means that the driver is gone, which is closed as well

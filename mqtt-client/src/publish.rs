@@ -3,7 +3,7 @@ use std::{
     future::{Future, IntoFuture},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -291,7 +291,7 @@ impl Future for PublishAck {
         let outcome = match (self.key, &self.outcome) {
             (None, None) => Ok(()),
             (None, Some(outcome)) => outcome.clone(),
-            (Some(key), _) => ready!(self.shared.lock().completions.poll(key, cx)),
+            (Some(key), _) => ready!(self.shared.lock().poll_completion(key, cx)),
         };
         self.key = None;
         self.outcome = Some(outcome.clone());
@@ -302,7 +302,7 @@ impl Future for PublishAck {
 impl Drop for PublishAck {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.shared.lock().completions.detach(key);
+            self.shared.lock().detach(key);
         }
     }
 }
@@ -324,7 +324,8 @@ impl Future for Accepting<'_> {
             Ok(message) => message,
             Err(error) => return Poll::Ready(Err(error.take().expect("polled after completion"))),
         };
-        let mut state = this.shared.lock();
+        let mut locked = this.shared.lock();
+        let state = &mut *locked;
         let accepted = if state.room.line(message.qos).may_pass(this.ticket) {
             state.accept(this.shared, message)
         } else {
@@ -339,7 +340,8 @@ impl Future for Accepting<'_> {
                 Poll::Ready(Ok(None))
             }
             Ok(None) => {
-                this.ticket = Some(state.room.line(message.qos).wait(this.ticket, cx));
+                let line = state.room.line(message.qos);
+                this.ticket = Some(line.wait(this.ticket, cx, &mut state.deferred));
                 Poll::Pending
             }
             Ok(Some(key)) => Poll::Ready(Ok(key)),
@@ -349,10 +351,10 @@ impl Future for Accepting<'_> {
         if outcome.is_ready() {
             driver = state.driver.take();
             if let Some(ticket) = this.ticket.take() {
-                state.room.line(message.qos).leave(ticket);
+                state.leave_line(message.qos, ticket);
             }
         }
-        drop(state);
+        drop(locked);
         wake(driver);
         outcome
     }
@@ -361,7 +363,7 @@ impl Future for Accepting<'_> {
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
         if let (Some(ticket), Ok(message)) = (self.ticket, &self.message) {
-            self.shared.lock().room.line(message.qos).leave(ticket);
+            self.shared.lock().leave_line(message.qos, ticket);
         }
     }
 }
@@ -474,10 +476,10 @@ impl State {
                 Ok(Some(completion))
             }
             Err(refused) => {
-                self.completions.detach(completion);
-                self.completions.complete(completion, Ok(()));
+                self.detach(completion);
+                self.complete(completion, Ok(()));
                 if let Item::Publish(publication) = refused.handle {
-                    self.pool.recycle(publication);
+                    self.pool.recycle(publication, &mut self.deferred);
                 }
                 match refused.reason {
                     EnqueueReason::PacketTooLong => Err(PublishError::TooLong {
@@ -502,10 +504,3 @@ impl<'a> TopicRef<'a> {
 
 /// Fixed header and the length of the topic, at most.
 const HEAD: usize = 7;
-
-/// Wakers of a batch, woken outside the lock.
-pub(crate) fn wake_all(wakes: &mut Vec<Waker>) {
-    for waker in wakes.drain(..) {
-        waker.wake();
-    }
-}

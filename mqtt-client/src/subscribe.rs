@@ -17,7 +17,7 @@ use crate::{
     error::{ClosedError, PublishError, StreamError, SubscribeError, TakeStreamError},
     message::{AckMode, Acker, Message, Queued},
     options::{Capacity, Filter},
-    state::{Completion, DefaultStream, End, Queue, Shared, State, Unattached, wake},
+    state::{Completion, DefaultStream, End, Queue, Shared, State, Unattached},
 };
 
 /// A subscription about to be made. From [`Client::subscribe`].
@@ -79,7 +79,7 @@ impl<'a> Subscribe<'a> {
             state.move_held(key, |topic| {
                 filters.iter().any(|(filter, _)| matches(filter, topic))
             });
-            wake(state.driver.take());
+            state.wake_driver();
             key
         };
         let names: Vec<Filter> = filters.into_iter().map(|(filter, _)| filter).collect();
@@ -150,7 +150,7 @@ impl<'a> Unsubscribe<'a> {
             }
             let key = state.completions.insert();
             state.router.unsubscribe(&filter, key);
-            wake(state.driver.take());
+            state.wake_driver();
             key
         };
         match Completion::new(shared, key).await {
@@ -236,7 +236,7 @@ impl Subscription {
                 let queue = Queue::new(client.shared.tuning.queue);
                 let key = state.router.add_queue(queue);
                 if state.router.attach(filter, key).is_none() {
-                    state.router.remove_queue(key, client.shared.unattached());
+                    state.release_stream(key, &mut VecDeque::new(), client.shared.unattached());
                     return Err(taken());
                 }
                 state.move_held(key, |topic| matches(&name, topic));
@@ -295,10 +295,11 @@ impl Subscription {
             return Poll::Ready(None);
         }
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
-        self.take_batch(&mut state);
+        let mut locked = shared.lock();
+        let state = &mut *locked;
+        self.take_batch(state);
         if let Some(queued) = self.batch.pop_front() {
-            drop(state);
+            drop(locked);
             return Poll::Ready(Some(Ok(self.message(queued))));
         }
         let queue = state.router.queue(self.key);
@@ -312,10 +313,7 @@ impl Subscription {
                 || !state.router.is_attached(self.key);
             return Poll::Ready(error.map(Err));
         }
-        match &mut queue.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => queue.waker = Some(cx.waker().clone()),
-        }
+        state.deferred.renew(&mut queue.waker, cx);
         Poll::Pending
     }
 
@@ -323,7 +321,7 @@ impl Subscription {
         let queue = state.router.queue(self.key);
         queue.take_batch(&mut self.batch);
         if queue.blocks {
-            wake(state.driver.take());
+            state.wake_driver();
         }
     }
 
@@ -341,7 +339,8 @@ impl Subscription {
 
     /// The broker's answers in the order of the filters, `None` for a refusal.
     fn poll_granted(&self, cx: &Context<'_>) -> Poll<Result<Vec<Option<QoS>>, ClosedError>> {
-        let mut state = self.shared.lock();
+        let mut locked = self.shared.lock();
+        let state = &mut *locked;
         if let Some(granted) = state.router.granted(self.key, &self.filters) {
             // refusals are told by the result
             state.router.queue(self.key).end = None;
@@ -350,7 +349,8 @@ impl Subscription {
         if let Some(closed) = state.closed() {
             return Poll::Ready(Err(closed));
         }
-        state.router.queue(self.key).waker = Some(cx.waker().clone());
+        let queue = state.router.queue(self.key);
+        state.deferred.renew(&mut queue.waker, cx);
         Poll::Pending
     }
 }
@@ -373,7 +373,7 @@ impl Drop for Subscription {
         } else {
             state.release_stream(self.key, &mut self.batch, self.unattached);
         }
-        wake(state.driver.take());
+        state.wake_driver();
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     mem,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use mqtt_codec::session::{self, Error, Identity, Input as SessionInput, Next, OpenError, Timeout};
@@ -25,9 +25,8 @@ use crate::{
     error::{ConnectError, ConnectFailure, ConnectPhase, PublishError},
     events::{ConnectionState, DisconnectReason, Event},
     options::{Address, Credentials, Will},
-    publish::wake_all,
     source::SharedSource,
-    state::{FullQueues, Output, SLICES, Shared, State},
+    state::{Deferred, Foreign, FullQueues, Output, SLICES, Shared, State},
     transport::Transport,
 };
 
@@ -77,7 +76,8 @@ pub(super) struct Connection<'d> {
     /// Everything is written; the stream is being closed.
     finishing: bool,
     needs_shutdown: bool,
-    wakes: Vec<Waker>,
+    /// What the state has put aside under the last lock.
+    deferred: Deferred,
     events: Vec<Event>,
 }
 
@@ -149,7 +149,7 @@ impl<'d> Connection<'d> {
             stop_by: None,
             finishing: false,
             needs_shutdown: true,
-            wakes: Vec::new(),
+            deferred: Deferred::default(),
             events: Vec::new(),
         })
     }
@@ -221,9 +221,9 @@ impl<'d> Connection<'d> {
             let mut state = shared.lock();
             state.stats.bytes_received += mem::take(&mut n) as u64;
             let more = self.take_batch(&shared, &mut state, now);
-            mem::swap(&mut state.wakes, &mut self.wakes);
+            mem::swap(&mut state.deferred, &mut self.deferred);
             drop(state);
-            wake_all(&mut self.wakes);
+            self.deferred.run();
             self.emit();
             if !more? {
                 return Ok(());
@@ -315,9 +315,9 @@ impl<'d> Connection<'d> {
             _ => {}
         }
         state.session.handle_resumed(now);
-        mem::swap(&mut state.wakes, &mut self.wakes);
+        mem::swap(&mut state.deferred, &mut self.deferred);
         drop(state);
-        wake_all(&mut self.wakes);
+        self.deferred.run();
         true
     }
 
@@ -372,12 +372,12 @@ impl<'d> Connection<'d> {
             mem::swap(&mut self.writing_qos0, &mut state.output_qos0);
             state.finish_flushes();
             if state.session.accepts_at_most_once() {
-                state.room.line(QoS::AtMostOnce).wake_next();
+                state.wake_next(QoS::AtMostOnce);
             }
-            mem::swap(&mut state.wakes, &mut self.wakes);
+            mem::swap(&mut state.deferred, &mut self.deferred);
             let finished = state.session.wants_close();
             drop(state);
-            wake_all(&mut self.wakes);
+            self.deferred.run();
             if finished {
                 return Err(End::Finished);
             }
@@ -404,22 +404,24 @@ impl<'d> Connection<'d> {
             upload => upload.insert(Upload::new(id, source)),
         };
         let chunk = upload.poll_chunk(cx);
-        let mut state = self.driver.shared.lock();
         match chunk {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => {
+                let mut state = self.driver.shared.lock();
                 let bytes = upload.bytes();
                 state.output.put(bytes);
                 state.staged_bytes += bytes.len() as u64;
                 state.session.advance(bytes.len());
+                drop(state);
                 upload.consume();
                 if upload.is_done() {
                     self.upload = None;
                 }
             }
             Poll::Ready(Err(error)) => {
+                warn!(%error, "a payload's source failed");
                 self.upload = None;
-                state.fail_upload(id, error);
+                self.driver.shared.lock().fail_upload(id, error);
             }
         }
         true
@@ -430,6 +432,8 @@ impl<'d> Connection<'d> {
         let clock = Instant::now();
         let now = self.driver.at(clock);
         let shared = Arc::clone(&self.driver.shared);
+        // not under the lock, as every code of others
+        let stalled;
         let mut state = shared.lock();
         if !self.established && clock >= self.deadline {
             return Err(End::Session(Error::Timeout(Timeout::ConnAck)));
@@ -454,14 +458,18 @@ impl<'d> Connection<'d> {
         }
         let due = state.session.poll_timeout(now);
         if due.is_some_and(|due| due <= now) {
-            if let Err(error) = state.session.handle_timeout(now) {
-                self.handle_timeout(&mut state, error)?;
-            }
+            stalled = match state.session.handle_timeout(now) {
+                Ok(()) => None,
+                Err(error) => Some(self.handle_timeout(&mut state, error)?),
+            };
             let reads_on = self.handle_events(&mut state, now);
             self.shrink(&mut state);
-            mem::swap(&mut state.wakes, &mut self.wakes);
+            mem::swap(&mut state.deferred, &mut self.deferred);
             drop(state);
-            wake_all(&mut self.wakes);
+            self.deferred.run();
+            if stalled.is_some() {
+                warn!("a payload's source has stalled");
+            }
             self.emit();
             if reads_on {
                 self.take_input(0)?;
@@ -478,17 +486,15 @@ impl<'d> Connection<'d> {
     }
 
     /// The connection is over, unless it is a payload's source that has nothing to write: then only its message is.
-    fn handle_timeout(&mut self, state: &mut State, error: Error) -> Result<(), End> {
+    fn handle_timeout(&mut self, state: &mut State, error: Error) -> Result<Upload, End> {
         let starves = self.writing.is_empty() && state.output.is_empty();
-        match self.upload.take() {
-            Some(upload) if starves && error == Error::Timeout(Timeout::Write) => {
-                let stalled =
-                    io::Error::new(io::ErrorKind::TimedOut, "no byte within the write time-out");
-                state.fail_upload(upload.id, PublishError::Source(Arc::new(stalled)));
-                Ok(())
-            }
-            _ => Err(End::Session(error)),
-        }
+        let may_stall = starves && error == Error::Timeout(Timeout::Write);
+        let Some(upload) = self.upload.take_if(|_| may_stall) else {
+            return Err(End::Session(error));
+        };
+        let stalled = io::Error::new(io::ErrorKind::TimedOut, "no byte within the write time-out");
+        state.fail_upload(upload.id, PublishError::Source(Arc::new(stalled)));
+        Ok(upload)
     }
 
     /// Frees what an idle connection does not need. Timers are due when nothing has moved for a while.
@@ -507,7 +513,6 @@ impl<'d> Connection<'d> {
                 self.events.extend(state.describe(event));
                 continue;
             }
-            warn!("consumers stall: discarding QoS 1 messages until they have caught up");
             if let Reading::Parked(parked) = mem::replace(&mut self.reading, Reading::Discarding) {
                 state.drop_parked(&self.driver.shared, parked);
             }
@@ -520,10 +525,23 @@ impl<'d> Connection<'d> {
 
     fn emit(&mut self) {
         for event in self.events.drain(..) {
-            if let Event::Connected { address, session } = &event {
-                info!(%address, ?session, "connected");
-                let connected = ConnectionState::Connected { session: *session };
-                self.driver.shared.connection.send_replace(connected);
+            match &event {
+                Event::Connected { address, session } => {
+                    info!(%address, ?session, "connected");
+                    let connected = ConnectionState::Connected { session: *session };
+                    self.driver.shared.connection.send_replace(connected);
+                }
+                Event::Suspect { topic, attempts } if *attempts >= 3 => {
+                    warn!(
+                        topic,
+                        attempts, "connections end while this message is delivered"
+                    );
+                }
+                Event::Undeliverable { topic, attempts } => warn!(topic, attempts, "undeliverable"),
+                Event::Stalled => {
+                    warn!("consumers stall: discarding QoS 1 messages until they have caught up");
+                }
+                _ => {}
             }
             self.driver.shared.emit(event);
         }
@@ -565,7 +583,8 @@ impl<'d> Connection<'d> {
             0
         };
         state.output_qos0 = 0;
-        state.output.clear();
+        let output = mem::take(&mut state.output);
+        state.deferred.end(Foreign::Output(output));
         state.written_bytes = state.staged_bytes;
         let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());
         let next = state.session.handle_closed();
@@ -575,9 +594,9 @@ impl<'d> Connection<'d> {
         if self.established {
             state.stats.disconnections += 1;
         }
-        mem::swap(&mut state.wakes, &mut self.wakes);
+        mem::swap(&mut state.deferred, &mut self.deferred);
         drop(state);
-        wake_all(&mut self.wakes);
+        self.deferred.run();
         self.emit();
         debug!(?next, is_terminal, "connection ended");
         let outcome = match (self.established, end) {

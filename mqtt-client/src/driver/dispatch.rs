@@ -4,7 +4,6 @@ use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
 use super::Item;
 use crate::{
-    error::PublishError,
     events::{Event, SessionState},
     message::{Receipt, Settlement},
     options::Unmatched,
@@ -59,15 +58,19 @@ impl State {
             }
             Input::Subscribed { handle, codes } => {
                 if let Item::Subscribe(requests) = handle {
-                    self.router
-                        .handle_suback(&requests, codes, shared.unattached());
+                    self.router.handle_suback(
+                        &requests,
+                        codes,
+                        shared.unattached(),
+                        &mut self.deferred,
+                    );
                     self.finish_settling();
                 }
                 Action::None
             }
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(requests) = handle {
-                    self.router.handle_unsuback(&requests);
+                    self.router.handle_unsuback(&requests, &mut self.deferred);
                     self.finish_settling();
                 }
                 Action::None
@@ -104,8 +107,7 @@ impl State {
             finished.append(&mut self.settling);
         }
         for key in finished {
-            self.wakes
-                .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
+            self.complete(key, Ok(()));
         }
     }
 
@@ -234,9 +236,7 @@ impl State {
             return;
         }
         queue.push(arrival, receipt);
-        if let Some(waker) = queue.waker.take() {
-            self.wakes.push(waker);
-        }
+        queue.wake(&mut self.deferred);
     }
 
     fn count_received(&mut self, qos: QoS) {

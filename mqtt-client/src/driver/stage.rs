@@ -3,7 +3,6 @@ use std::task::Context;
 
 use mqtt_codec::session;
 use mqtt_codec::wire::{Dup, PacketId};
-use tracing::warn;
 
 use crate::{
     error::PublishError,
@@ -83,7 +82,6 @@ impl State {
 
     /// A message whose source cannot go on fails alone.
     pub(super) fn fail_upload(&mut self, id: PacketId, error: PublishError) {
-        warn!(%error, "a payload's source failed");
         if let Some(Item::Publish(publication)) = self.session.abandon(id) {
             self.stats.undeliverable += 1;
             self.settle_publication(publication, Err(error));
@@ -120,8 +118,7 @@ impl State {
             !is_done
         });
         for key in done {
-            self.wakes
-                .extend(self.completions.complete(key, Ok::<(), PublishError>(())));
+            self.complete(key, Ok(()));
         }
     }
 
@@ -133,12 +130,6 @@ impl State {
                     return None;
                 };
                 let topic = publication.topic.as_str().to_owned();
-                if attempts >= 3 {
-                    warn!(
-                        topic,
-                        attempts, "connections end while this message is delivered"
-                    );
-                }
                 Some(Event::Suspect { topic, attempts })
             }
             session::Event::Undeliverable {
@@ -148,7 +139,6 @@ impl State {
                     return None;
                 };
                 let topic = publication.topic.as_str().to_owned();
-                warn!(topic, attempts, "undeliverable");
                 self.stats.undeliverable += 1;
                 self.settle_publication(publication, Err(PublishError::Undeliverable { attempts }));
                 Some(Event::Undeliverable { topic, attempts })

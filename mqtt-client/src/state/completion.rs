@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::Shared;
+use super::{Deferred, Foreign, Shared};
 use crate::error::PublishError;
 
 /// Names one awaited acknowledgement.
@@ -49,7 +49,7 @@ impl Future for Completion<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let key = self.key.expect("polled after completion");
-        let outcome = self.shared.lock().completions.poll(key, cx);
+        let outcome = self.shared.lock().poll_completion(key, cx);
         if outcome.is_ready() {
             self.key = None;
         }
@@ -60,7 +60,7 @@ impl Future for Completion<'_> {
 impl Drop for Completion<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.shared.lock().completions.detach(key);
+            self.shared.lock().detach(key);
         }
     }
 }
@@ -75,21 +75,24 @@ impl Completions {
         CompletionKey(self.slots.len() as u32 - 1)
     }
 
-    /// Settles it and returns whom to wake.
+    /// Settles it.
     pub(crate) fn complete(
         &mut self,
         key: CompletionKey,
         outcome: Result<(), PublishError>,
-    ) -> Option<Waker> {
+        deferred: &mut Deferred,
+    ) {
         let slot = &mut self.slots[key.0 as usize];
         match std::mem::replace(slot, Slot::Free) {
             Slot::Pending(waker) => {
                 *slot = Slot::Done(outcome);
-                waker
+                deferred.wake(waker);
             }
             Slot::Detached | Slot::Free | Slot::Done(_) => {
                 self.free.push(key.0);
-                None
+                if outcome.is_err() {
+                    deferred.end(Foreign::Outcome(outcome));
+                }
             }
         }
     }
@@ -98,13 +101,11 @@ impl Completions {
         &mut self,
         key: CompletionKey,
         cx: &Context<'_>,
+        deferred: &mut Deferred,
     ) -> Poll<Result<(), PublishError>> {
         let slot = &mut self.slots[key.0 as usize];
         if let Slot::Pending(waker) = slot {
-            match waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                None => *waker = Some(cx.waker().clone()),
-            }
+            deferred.renew(waker, cx);
             return Poll::Pending;
         }
         match std::mem::replace(slot, Slot::Free) {
@@ -117,15 +118,23 @@ impl Completions {
     }
 
     /// The future was dropped.
-    pub(crate) fn detach(&mut self, key: CompletionKey) {
+    pub(crate) fn detach(&mut self, key: CompletionKey, deferred: &mut Deferred) {
         let slot = &mut self.slots[key.0 as usize];
-        match slot {
-            Slot::Pending(_) => *slot = Slot::Detached,
-            Slot::Done(_) => {
-                *slot = Slot::Free;
-                self.free.push(key.0);
+        match std::mem::replace(slot, Slot::Free) {
+            Slot::Pending(waker) => {
+                *slot = Slot::Detached;
+                if let Some(waker) = waker {
+                    deferred.end(Foreign::Waker(waker));
+                }
             }
-            Slot::Detached | Slot::Free => {}
+            Slot::Done(outcome) => {
+                self.free.push(key.0);
+                if outcome.is_err() {
+                    deferred.end(Foreign::Outcome(outcome));
+                }
+            }
+            Slot::Detached => *slot = Slot::Detached,
+            Slot::Free => {}
         }
     }
 }

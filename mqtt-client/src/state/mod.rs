@@ -1,5 +1,6 @@
 //! What the handles and the driver share, under one short lock.
 mod completion;
+mod deferred;
 mod item;
 mod output;
 mod pool;
@@ -10,8 +11,8 @@ mod waiters;
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    task::Waker,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 use mqtt_codec::session::{AckToken, Session};
@@ -23,6 +24,7 @@ use tokio::{
 
 pub(crate) use self::{
     completion::{Completion, CompletionKey, Completions},
+    deferred::{Deferred, Foreign, Locked},
     item::{HeapStorage, Item, Payload, Publication, TopicText},
     output::{Output, SHARED_FROM, SLICES},
     pool::Pool,
@@ -80,8 +82,8 @@ pub(crate) struct State {
     /// Set while the driver sleeps.
     pub(crate) driver: Option<Waker>,
     pub(crate) stats: Stats,
-    /// Queues that got messages in this batch.
-    pub(crate) wakes: Vec<Waker>,
+    /// What is to run once the lock is released.
+    pub(crate) deferred: Deferred,
     /// What [`Client::disconnect`](crate::Client::disconnect) reports.
     pub(crate) undelivered: Undelivered,
 }
@@ -122,9 +124,10 @@ pub(crate) enum Lifecycle {
 }
 
 impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    /// No code of others may run under it: see [`Deferred`].
+    pub(crate) fn lock(&self) -> Locked<'_> {
         // the state is consistent between the statements that change it: a panic elsewhere does not spoil it
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn new(
@@ -158,7 +161,7 @@ impl Shared {
                 lifecycle: Lifecycle::Running,
                 driver: None,
                 stats: Stats::default(),
-                wakes: Vec::new(),
+                deferred: Deferred::default(),
                 undelivered: Undelivered::default(),
             }),
             tuning,
@@ -199,17 +202,13 @@ impl Shared {
 
     /// Ends the client: everything that waits fails with the reason.
     pub(crate) fn close(&self, reason: CloseReason) {
-        let mut state = self.lock();
+        let mut locked = self.lock();
+        let state = &mut *locked;
         if matches!(state.lifecycle, Lifecycle::Closed(_)) {
             return;
         }
         let closed = ClosedError::new(reason.clone());
         state.lifecycle = Lifecycle::Closed(closed.clone());
-        // before anybody is woken by it
-        let connection = ConnectionState::Closed {
-            reason: reason.clone(),
-        };
-        self.connection.send_replace(connection);
         state.undelivered.qos0 = state.lost_qos0;
         while let Some((_, item)) = state.session.take_oldest() {
             state
@@ -231,7 +230,7 @@ impl Shared {
                 End::Plain
             };
             queue.end.get_or_insert(end);
-            queue.wake();
+            queue.wake(&mut state.deferred);
         }
         let completions = state.router.abandon_unsubscribers();
         let flushes: Vec<_> = state
@@ -241,16 +240,16 @@ impl Shared {
             .collect();
         let settling = mem::take(&mut state.settling);
         for key in completions.into_iter().chain(flushes).chain(settling) {
-            wake(
-                state
-                    .completions
-                    .complete(key, Err(PublishError::Closed(closed.clone()))),
-            );
+            state.complete(key, Err(PublishError::Closed(closed.clone())));
         }
-        state.room.wake_all();
-        let wakes = mem::take(&mut state.wakes);
-        drop(state);
-        wakes.into_iter().for_each(Waker::wake);
+        state.room.wake_all(&mut state.deferred);
+        let deferred = mem::take(&mut state.deferred);
+        drop(locked);
+        // before anybody is woken by it
+        self.connection.send_replace(ConnectionState::Closed {
+            reason: reason.clone(),
+        });
+        drop(deferred);
         self.emit(Event::Closed {
             reason: reason.clone(),
         });
@@ -288,11 +287,40 @@ impl State {
     ) {
         self.outbox_messages -= 1;
         self.outbox_bytes -= publication.held_bytes();
-        if let Some(waker) = self.completions.complete(publication.completion, outcome) {
-            self.wakes.push(waker);
-        }
-        self.pool.recycle(publication);
-        self.room.line(QoS::AtLeastOnce).wake_next();
+        self.complete(publication.completion, outcome);
+        self.pool.recycle(publication, &mut self.deferred);
+        self.wake_next(QoS::AtLeastOnce);
+    }
+
+    pub(crate) fn complete(&mut self, key: CompletionKey, outcome: Result<(), PublishError>) {
+        self.completions.complete(key, outcome, &mut self.deferred);
+    }
+
+    pub(crate) fn poll_completion(
+        &mut self,
+        key: CompletionKey,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), PublishError>> {
+        self.completions.poll(key, cx, &mut self.deferred)
+    }
+
+    /// The future of a completion was dropped.
+    pub(crate) fn detach(&mut self, key: CompletionKey) {
+        self.completions.detach(key, &mut self.deferred);
+    }
+
+    /// There may be room for the next one who waits for it.
+    pub(crate) fn wake_next(&mut self, qos: QoS) {
+        self.room.line(qos).wake_next(&mut self.deferred);
+    }
+
+    /// Leaves the line for room, served or not.
+    pub(crate) fn leave_line(&mut self, qos: QoS, ticket: Ticket) {
+        self.room.line(qos).leave(ticket, &mut self.deferred);
+    }
+
+    pub(crate) fn wake_driver(&mut self) {
+        self.deferred.wake(self.driver.take());
     }
 
     /// Takes back what a stream leaves behind: in a session that persists, QoS 1 messages wait for the next stream.
@@ -302,9 +330,15 @@ impl State {
         batch: &mut VecDeque<Queued>,
         unattached: Unattached,
     ) {
-        let Some(mut queue) = self.router.remove_queue(key, unattached) else {
+        let removed = self
+            .router
+            .remove_queue(key, unattached, &mut self.deferred);
+        let Some(mut queue) = removed else {
             return;
         };
+        if let Some(waker) = queue.waker.take() {
+            self.deferred.end(Foreign::Waker(waker));
+        }
         let rest = queue.extract(|_| true);
         let blocks = queue.blocks;
         for queued in batch.drain(..).chain(rest) {
@@ -327,7 +361,8 @@ impl State {
             }
         }
         if blocks || self.router.queue(self.default_queue).len() > 0 {
-            self.router.queue(self.default_queue).wake();
+            let queue = self.router.queue(self.default_queue);
+            queue.wake(&mut self.deferred);
         }
     }
 

@@ -1,4 +1,7 @@
-use super::item::{Payload, Publication, TopicText};
+use super::{
+    Deferred, Foreign,
+    item::{Payload, Publication, TopicText},
+};
 
 /// Buffers of settled messages, for the next ones.
 #[derive(Debug, Default)]
@@ -25,18 +28,21 @@ impl Pool {
         payload
     }
 
-    pub(crate) fn recycle(&mut self, publication: Publication) {
+    pub(crate) fn recycle(&mut self, publication: Publication, deferred: &mut Deferred) {
         if let TopicText::Copied(mut topic) = publication.topic {
             if self.topics.len() < KEPT && topic.capacity() <= MAX_CAPACITY {
                 topic.clear();
                 self.topics.push(topic);
             }
         }
-        if let Payload::Copied(mut payload) = publication.payload {
-            if self.payloads.len() < KEPT && payload.capacity() <= MAX_CAPACITY {
-                payload.clear();
-                self.payloads.push(payload);
+        match publication.payload {
+            Payload::Copied(mut payload) => {
+                if self.payloads.len() < KEPT && payload.capacity() <= MAX_CAPACITY {
+                    payload.clear();
+                    self.payloads.push(payload);
+                }
             }
+            foreign => deferred.end(Foreign::Payload(foreign)),
         }
     }
 

@@ -3,6 +3,7 @@ use std::{collections::VecDeque, task::Waker};
 use bytes::{Bytes, BytesMut};
 use mqtt_codec::wire::{Dup, QoS, Retain};
 
+use super::Deferred;
 use crate::{
     error::StreamError,
     message::{Content, Queued, Receipt},
@@ -164,10 +165,8 @@ impl Queue {
         }
     }
 
-    pub(crate) fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+    pub(crate) fn wake(&mut self, deferred: &mut Deferred) {
+        deferred.wake(self.waker.take());
     }
 
     /// Exchanges the queued messages with an empty batch: the stream works it off without asking

@@ -3,6 +3,7 @@ use std::{borrow::Borrow, collections::HashMap};
 use mqtt_codec::wire::{QoS, SubAckCode, TopicName};
 
 use super::{
+    Deferred,
     completion::CompletionKey,
     item::{Item, Request},
     queue::{End, Queue},
@@ -182,7 +183,12 @@ impl Router {
     }
 
     /// Removes a stream's queue and returns it.
-    pub(crate) fn remove_queue(&mut self, key: usize, unattached: Unattached) -> Option<Queue> {
+    pub(crate) fn remove_queue(
+        &mut self,
+        key: usize,
+        unattached: Unattached,
+        deferred: &mut Deferred,
+    ) -> Option<Queue> {
         for index in 0..self.subscriptions.len() {
             let Some(sub) = self.subscriptions[index].as_mut() else {
                 continue;
@@ -193,7 +199,7 @@ impl Router {
                 continue;
             }
             if sub.phase == Phase::Refused {
-                self.remove(index);
+                self.remove(index, deferred);
             } else if unattached == Unattached::Unsubscribe {
                 self.leave(index);
             }
@@ -281,24 +287,25 @@ impl Router {
         requests: &[Request],
         codes: impl Iterator<Item = SubAckCode>,
         unattached: Unattached,
+        deferred: &mut Deferred,
     ) {
         for (request, code) in requests.iter().zip(codes) {
             let index = request.subscription;
             match code {
-                SubAckCode::Granted(qos) => self.handle_granted(index, qos, unattached),
-                SubAckCode::Failure => self.handle_refused(index),
+                SubAckCode::Granted(qos) => self.handle_granted(index, qos, unattached, deferred),
+                SubAckCode::Failure => self.handle_refused(index, deferred),
             }
         }
     }
 
-    pub(crate) fn handle_unsuback(&mut self, requests: &[Request]) {
+    pub(crate) fn handle_unsuback(&mut self, requests: &[Request], deferred: &mut Deferred) {
         for request in requests {
             let index = request.subscription;
             let Some(sub) = self.subscriptions[index].as_mut() else {
                 continue;
             };
             if !std::mem::take(&mut sub.again) {
-                self.remove(index);
+                self.remove(index, deferred);
                 continue;
             }
             self.finished.append(&mut sub.unsubscribers);
@@ -307,7 +314,7 @@ impl Router {
                 .partition(|attachment| attachment.outcome.is_none());
             sub.attachments = new;
             self.set_phase(index, Phase::Wanted);
-            self.end_streams(old);
+            self.end_streams(old, deferred);
         }
     }
 
@@ -346,7 +353,13 @@ impl Router {
         completions
     }
 
-    fn handle_granted(&mut self, index: usize, qos: QoS, unattached: Unattached) {
+    fn handle_granted(
+        &mut self,
+        index: usize,
+        qos: QoS,
+        unattached: Unattached,
+        deferred: &mut Deferred,
+    ) {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
@@ -357,7 +370,7 @@ impl Router {
             }
             attachment.outcome = Some(Ok(qos));
             if let Some(queue) = self.queues[attachment.queue].as_mut() {
-                queue.wake();
+                queue.wake(deferred);
             }
         }
         let again = std::mem::take(&mut sub.again);
@@ -376,7 +389,7 @@ impl Router {
         }
     }
 
-    fn handle_refused(&mut self, index: usize) {
+    fn handle_refused(&mut self, index: usize, deferred: &mut Deferred) {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
@@ -392,7 +405,7 @@ impl Router {
                 queue.end = Some(End::Error(error.clone()));
             }
             attachment.outcome = Some(Err(Refused));
-            queue.wake();
+            queue.wake(deferred);
         }
         self.finished.append(&mut sub.unsubscribers);
         sub.abandoned = false;
@@ -400,7 +413,7 @@ impl Router {
         let again = std::mem::take(&mut sub.again);
         self.set_phase(index, if again { Phase::Wanted } else { Phase::Refused });
         if orphaned && !again {
-            self.remove(index);
+            self.remove(index, deferred);
         }
     }
 
@@ -491,7 +504,7 @@ impl Router {
         self.leaving += usize::from(phase == Phase::Leaving);
     }
 
-    fn remove(&mut self, index: usize) {
+    fn remove(&mut self, index: usize, deferred: &mut Deferred) {
         self.set_phase(index, Phase::Active(QoS::AtMostOnce));
         let Some(mut sub) = self.subscriptions[index].take() else {
             return;
@@ -499,11 +512,11 @@ impl Router {
         self.finished.append(&mut sub.unsubscribers);
         self.by_filter.remove(&sub.filter);
         self.patterns.retain(|&pattern| pattern != index);
-        self.end_streams(sub.attachments);
+        self.end_streams(sub.attachments, deferred);
     }
 
     /// Ends streams that have no other filter.
-    fn end_streams(&mut self, attachments: Vec<Attachment>) {
+    fn end_streams(&mut self, attachments: Vec<Attachment>, deferred: &mut Deferred) {
         self.cache = Cache::default();
         for Attachment { queue: key, .. } in attachments {
             let is_elsewhere = self
@@ -516,7 +529,7 @@ impl Router {
             }
             if let Some(queue) = self.queues[key].as_mut() {
                 queue.end.get_or_insert(End::Plain);
-                queue.wake();
+                queue.wake(deferred);
             }
         }
     }

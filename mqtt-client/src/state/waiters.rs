@@ -5,6 +5,8 @@ use std::{
 
 use mqtt_codec::wire::QoS;
 
+use super::{Deferred, Foreign};
+
 /// A place in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
@@ -24,16 +26,17 @@ impl Room {
         }
     }
 
-    pub(crate) fn wake_all(&self) {
-        self.at_most_once.wake_all();
-        self.at_least_once.wake_all();
+    pub(crate) fn wake_all(&mut self, deferred: &mut Deferred) {
+        self.at_most_once.wake_all(deferred);
+        self.at_least_once.wake_all(deferred);
     }
 }
 
 /// Publishers who wait for room, first come, first served: that keeps each one's order.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    line: VecDeque<(Ticket, Waker)>,
+    /// A waker is taken when it is woken.
+    line: VecDeque<(Ticket, Option<Waker>)>,
     next: u64,
 }
 
@@ -46,36 +49,47 @@ impl Waiters {
     }
 
     /// Takes a place, or renews the waker of the one taken.
-    pub(crate) fn wait(&mut self, ticket: Option<Ticket>, cx: &Context<'_>) -> Ticket {
+    pub(crate) fn wait(
+        &mut self,
+        ticket: Option<Ticket>,
+        cx: &Context<'_>,
+        deferred: &mut Deferred,
+    ) -> Ticket {
         let place = self
             .line
             .iter_mut()
             .find(|(other, _)| Some(*other) == ticket);
         if let Some((ticket, waker)) = place {
-            waker.clone_from(cx.waker());
+            deferred.renew(waker, cx);
             return *ticket;
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.line.push_back((ticket, cx.waker().clone()));
+        self.line.push_back((ticket, Some(cx.waker().clone())));
         ticket
     }
 
     /// Leaves the line, served or not; the next one may try.
-    pub(crate) fn leave(&mut self, ticket: Ticket) {
-        self.line.retain(|(other, _)| *other != ticket);
-        self.wake_next();
+    pub(crate) fn leave(&mut self, ticket: Ticket, deferred: &mut Deferred) {
+        self.line.retain_mut(|(other, waker)| {
+            let stays = *other != ticket;
+            if let Some(waker) = waker.take_if(|_| !stays) {
+                deferred.end(Foreign::Waker(waker));
+            }
+            stays
+        });
+        self.wake_next(deferred);
     }
 
-    pub(crate) fn wake_next(&self) {
-        if let Some((_, waker)) = self.line.front() {
-            waker.wake_by_ref();
+    pub(crate) fn wake_next(&mut self, deferred: &mut Deferred) {
+        if let Some((_, waker)) = self.line.front_mut() {
+            deferred.wake(waker.take());
         }
     }
 
-    fn wake_all(&self) {
-        for (_, waker) in &self.line {
-            waker.wake_by_ref();
+    fn wake_all(&mut self, deferred: &mut Deferred) {
+        for (_, waker) in &mut self.line {
+            deferred.wake(waker.take());
         }
     }
 }

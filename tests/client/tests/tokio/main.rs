@@ -2,6 +2,7 @@
 mod adapter;
 mod cancel_safety;
 mod endings;
+mod foreign_code;
 mod peers;
 mod runtime;
 mod wrong_input;
