@@ -181,7 +181,7 @@ impl Engine {
             let payload = transmit.payload.map_or(&[][..], |range| {
                 &PAYLOAD[range.offset as usize..][..range.len as usize]
             });
-            for bytes in [transmit.bytes[0], transmit.bytes[1], payload] {
+            for bytes in transmit.bytes.into_iter().chain([payload]) {
                 self.output[at..at + bytes.len()].copy_from_slice(bytes);
                 at += bytes.len();
             }

@@ -134,10 +134,11 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Transmit<'s, H> {
     /// Bytes of the engine and of the handle's topic or filter, in order; each may be empty.
-    pub bytes: [&'s [u8]; 2],
+    pub bytes: [&'s [u8]; 3],
     /// Payload to follow, supplied by the caller.
     pub payload: Option<PayloadRange<'s, H>>,
-    /// At the first byte of a PUBLISH: whether it goes out again.
+    /// At the first byte of a PUBLISH: whether it goes out again. Until some of it is taken over it can be
+    /// [abandoned](super::Session::abandon) without harm to the connection.
     pub begins: Option<Dup>,
 }
 

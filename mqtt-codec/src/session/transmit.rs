@@ -9,31 +9,35 @@ use super::ring::Slot;
 use super::session::remaining_length;
 use super::{Content, Instant, Outgoing, PayloadRange, Session, Storage, Transmit};
 
-/// Room for four PUBACKs, or for the longest beginning of a packet: fixed header, packet id, a length.
-const PREFIX: usize = 16;
+/// Room for four PUBACKs, or for all of a segment but its body.
+const FRAME: usize = 16;
 
-/// The packet that is being handed out, cut into segments of a few bytes of ours and a body of the caller's:
+/// The packet that is being handed out, cut into segments: a few bytes of ours around a body of the caller's, and a
+/// payload of the caller's.
 ///
 /// ```text
-/// PUBLISH    [header, topic length | topic] [id | payload]
-/// SUBSCRIBE  [header, id, length | filter] [QoS, length | filter] … [QoS]
+/// PUBLISH    [header, topic length | topic | id] payload
+/// SUBSCRIBE  [header, id, length | filter | QoS] [length | filter | QoS] …
 /// ```
 #[derive(Debug)]
 pub(super) struct Packet {
     source: Source,
-    prefix_len: u8,
+    /// Bytes of the frame before the body, and of all of it.
+    head_len: u8,
+    frame_len: u8,
+    body_len: u16,
     step: u16,
     /// Bytes of the segment that are handed out.
     at: u32,
-    body_len: u32,
-    prefix: [u8; PREFIX],
+    payload_len: u32,
+    frame: [u8; FRAME],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     None,
-    /// Whole packets in the prefix.
-    Prefix,
+    /// Whole packets in the frame.
+    Frame,
     /// The packet before the send cursor.
     Ring(Kind),
     /// A QoS 0 PUBLISH whose bytes the caller holds.
@@ -43,11 +47,13 @@ enum Source {
 impl Packet {
     pub(super) const NONE: Self = Self {
         source: Source::None,
-        prefix_len: 0,
+        head_len: 0,
+        frame_len: 0,
+        body_len: 0,
         step: 0,
         at: 0,
-        body_len: 0,
-        prefix: [0; PREFIX],
+        payload_len: 0,
+        frame: [0; FRAME],
     };
 
     pub(super) const fn is_none(&self) -> bool {
@@ -68,41 +74,44 @@ impl Packet {
     }
 
     pub(super) fn set_disconnect(&mut self) {
-        self.begin(Source::Prefix, 0);
+        self.begin(Source::Frame, 0);
         self.put(&Empty::Disconnect.to_bytes());
     }
 
     /// An empty segment.
     fn begin(&mut self, source: Source, step: u16) {
-        self.source = source;
-        self.step = step;
-        self.at = 0;
-        self.prefix_len = 0;
-        self.body_len = 0;
+        *self = Self {
+            source,
+            step,
+            frame: self.frame,
+            ..Self::NONE
+        };
     }
 
     fn put(&mut self, bytes: &[u8]) {
-        let at = usize::from(self.prefix_len);
-        if let Some(place) = self.prefix.get_mut(at..at + bytes.len()) {
+        let at = usize::from(self.frame_len);
+        if let Some(place) = self.frame.get_mut(at..at + bytes.len()) {
             place.copy_from_slice(bytes);
-            self.prefix_len += bytes.len() as u8;
+            self.frame_len += bytes.len() as u8;
         }
     }
 
-    fn put_header(
-        &mut self,
-        packet_type: PacketType,
-        flags: u8,
-        remaining_length: RemainingLength,
-    ) {
+    fn put_header<H: Outgoing>(&mut self, packet_type: PacketType, flags: u8, handle: &H) {
         let header = FixedHeader {
             packet_type,
             flags,
-            remaining_length,
+            remaining_length: remaining_length(handle, u32::MAX).unwrap_or(RemainingLength::ZERO),
         };
-        if let Ok(len) = header.encode(&mut self.prefix) {
-            self.prefix_len = len as u8;
+        if let Ok(len) = header.encode(&mut self.frame) {
+            self.frame_len = len as u8;
         }
+    }
+
+    /// Leaves room for the body, behind its length.
+    fn put_body(&mut self, body: &[u8]) {
+        self.body_len = body.len() as u16;
+        self.put(&self.body_len.to_be_bytes());
+        self.head_len = self.frame_len;
     }
 
     /// Begins a segment of the packet in the slot; false if it has none of that number.
@@ -112,53 +121,42 @@ impl Packet {
             return false;
         };
         let id = id.get().to_be_bytes();
-        let remaining_length =
-            || remaining_length(handle, u32::MAX).unwrap_or(RemainingLength::ZERO);
-        match handle.content() {
-            Content::Publish {
-                topic,
-                retain,
-                payload_len,
-            } => match step {
-                0 => {
-                    let dup = if slot.touched() { 0b1000 } else { 0 };
-                    let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
-                    self.put_header(PacketType::Publish, flags, remaining_length());
-                    self.put_body(topic.as_bytes());
-                }
-                1 => {
-                    self.put(&id);
-                    self.body_len = payload_len;
-                }
-                _ => {}
-            },
-            content => {
-                let is_subscribe = matches!(content, Content::Subscribe);
-                let index = usize::from(step);
-                if index == 0 {
-                    let packet_type = if is_subscribe {
-                        PacketType::Subscribe
-                    } else {
-                        PacketType::Unsubscribe
-                    };
-                    self.put_header(packet_type, packet_type.fixed_flags(), remaining_length());
-                    self.put(&id);
-                } else if is_subscribe {
-                    if let Some((_, qos)) = handle.filter(index - 1) {
-                        self.put(&[qos.bits()]);
-                    }
-                }
-                if let Some((filter, _)) = handle.filter(index) {
-                    self.put_body(filter.as_str().as_bytes());
-                }
+        let content = handle.content();
+        if let Content::Publish {
+            topic,
+            retain,
+            payload_len,
+        } = content
+        {
+            if step == 0 {
+                let dup = if slot.touched() { 0b1000 } else { 0 };
+                let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
+                self.put_header(PacketType::Publish, flags, handle);
+                self.put_body(topic.as_bytes());
+                self.put(&id);
+                self.payload_len = payload_len;
+            }
+        } else if let Some((filter, qos)) = handle.filter(usize::from(step)) {
+            let is_subscribe = matches!(content, Content::Subscribe);
+            if step == 0 {
+                let packet_type = if is_subscribe {
+                    PacketType::Subscribe
+                } else {
+                    PacketType::Unsubscribe
+                };
+                self.put_header(packet_type, packet_type.fixed_flags(), handle);
+                self.put(&id);
+            }
+            self.put_body(filter.as_str().as_bytes());
+            if is_subscribe {
+                self.put(&[qos.bits()]);
             }
         }
-        self.prefix_len > 0
+        self.frame_len > 0
     }
 
-    fn put_body(&mut self, body: &[u8]) {
-        self.put(&(body.len() as u16).to_be_bytes());
-        self.body_len = body.len() as u32;
+    fn len(&self) -> u32 {
+        u32::from(self.frame_len) + u32::from(self.body_len) + self.payload_len
     }
 }
 
@@ -170,49 +168,60 @@ impl<S: Storage> Session<S> {
             self.begin_packet()?;
         }
         let packet = &self.link.packet;
-        let prefix = packet.prefix.get(..usize::from(packet.prefix_len))?;
+        let frame = packet.frame.get(..usize::from(packet.frame_len))?;
         let at = packet.at as usize;
-        let body_at = at.saturating_sub(prefix.len());
-        let mut transmit = Transmit {
-            bytes: [prefix.get(at..).unwrap_or_default(), &[]],
-            payload: None,
-            begins: None,
-        };
         let kind = match packet.source {
             Source::None | Source::AtMostOnce => return None,
-            Source::Prefix => return Some(transmit),
+            Source::Frame => {
+                return Some(Transmit {
+                    bytes: [frame.get(at..)?, &[], &[]],
+                    payload: None,
+                    begins: None,
+                });
+            }
             Source::Ring(kind) => kind,
         };
         let (ring, slots) = self.outbox.ring(kind);
         let slot = ring.last_sent(slots)?;
         let handle = slot.handle()?;
-        let body = match handle.content() {
-            Content::Publish { topic, .. } if packet.step == 0 => {
-                if at == 0 {
-                    transmit.begins = Some(if slot.touched() {
-                        Dup::Repeat
-                    } else {
-                        Dup::First
-                    });
-                }
-                topic.as_bytes()
-            }
-            Content::Publish { payload_len, .. } => {
-                let offset = body_at as u32;
-                transmit.payload = Some(PayloadRange {
-                    handle,
-                    id: slot.id()?,
-                    offset,
-                    len: payload_len.saturating_sub(offset),
-                });
-                return Some(transmit);
-            }
-            _ => match handle.filter(usize::from(packet.step)) {
-                Some((filter, _)) => filter.as_str().as_bytes(),
-                None => &[],
-            },
+        let content = handle.content();
+        let body = match content {
+            Content::Publish { topic, .. } => topic.as_bytes(),
+            _ => handle
+                .filter(usize::from(packet.step))?
+                .0
+                .as_str()
+                .as_bytes(),
         };
-        transmit.bytes[1] = body.get(body_at..).unwrap_or_default();
+        let (head, tail) = frame.split_at_checked(usize::from(packet.head_len))?;
+        let mut bytes = [head, body, tail];
+        let mut passed = at;
+        for part in &mut bytes {
+            let n = passed.min(part.len());
+            *part = part.get(n..)?;
+            passed -= n;
+        }
+        let mut transmit = Transmit {
+            bytes,
+            payload: None,
+            begins: None,
+        };
+        if matches!(content, Content::Publish { .. }) {
+            let offset = passed as u32;
+            transmit.payload = Some(PayloadRange {
+                handle,
+                id: slot.id()?,
+                offset,
+                len: packet.payload_len.saturating_sub(offset),
+            });
+            if at == 0 {
+                transmit.begins = Some(if slot.touched() {
+                    Dup::Repeat
+                } else {
+                    Dup::First
+                });
+            }
+        }
         Some(transmit)
     }
 
@@ -222,7 +231,7 @@ impl<S: Storage> Session<S> {
         let packet = &mut self.link.packet;
         self.link.staged = self.link.staged.wrapping_add(n as u32);
         packet.at += n as u32;
-        if packet.at < u32::from(packet.prefix_len) + packet.body_len {
+        if packet.at < packet.len() {
             return;
         }
         if let Some(kind) = packet.kind() {
@@ -275,7 +284,7 @@ impl<S: Storage> Session<S> {
         };
         let len = header.encode(out)?;
         self.link.packet.begin(Source::AtMostOnce, 0);
-        self.link.packet.body_len = len as u32 + payload_len;
+        self.link.packet.payload_len = len as u32 + payload_len;
         Ok(Some(len))
     }
 
@@ -296,19 +305,19 @@ impl<S: Storage> Session<S> {
         let packet = &mut link.packet;
         packet.begin(Source::None, 0);
         let arriving = link.incoming.awaits_ack();
-        while usize::from(packet.prefix_len) + Ack::LEN <= PREFIX {
+        while usize::from(packet.frame_len) + Ack::LEN <= FRAME {
             let Some(id) = link.acks.next_ready(self.outbox.storage.acks(), arriving) else {
                 break;
             };
             let ack_type = AckType::PubAck;
             packet.put(&Ack { ack_type, id }.to_bytes());
         }
-        if packet.prefix_len == 0 && link.ping_wanted {
+        if packet.frame_len == 0 && link.ping_wanted {
             link.ping_wanted = false;
             packet.put(&Empty::PingReq.to_bytes());
         }
-        if packet.prefix_len > 0 {
-            packet.source = Source::Prefix;
+        if packet.frame_len > 0 {
+            packet.source = Source::Frame;
             return Some(());
         }
         if link.phase == Phase::Disconnecting {

@@ -84,7 +84,12 @@ fn connect(session: &mut Fixed) {
 fn transmit(session: &mut Fixed) {
     while let Some(transmit) = session.poll_transmit() {
         let payload = transmit.payload.map_or(0, |range| range.len as usize);
-        let n = transmit.bytes[0].len() + transmit.bytes[1].len() + payload;
+        let n = transmit
+            .bytes
+            .iter()
+            .map(|bytes| bytes.len())
+            .sum::<usize>()
+            + payload;
         session.advance(n);
         session.handle_written(NOW, n);
     }

@@ -61,10 +61,11 @@ fn drive(session: &mut Board, buffer: &mut [u8; 1024]) -> Option<()> {
         }
         any(session.enqueue(reading).is_ok());
         while let Some(next) = session.poll_transmit() {
-            let [engine, text] = next.bytes;
-            transmit(engine);
-            transmit(text);
-            let mut length = engine.len() + text.len();
+            let mut length = 0;
+            for bytes in next.bytes {
+                transmit(bytes);
+                length += bytes.len();
+            }
             if let Some(range) = next.payload {
                 if let Item::Publish { payload, .. } = range.handle {
                     transmit(payload.get(range.offset as usize..).unwrap_or_default());
