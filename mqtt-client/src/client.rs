@@ -170,9 +170,11 @@ impl Client {
     /// Publishes a payload of any legal size at QoS 1 while it is read, in constant memory.
     ///
     /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails, or yields
-    /// more or fewer bytes than it announced, the message is given up, the connection starts anew, and only this future fails.
+    /// more or fewer bytes than it announced, the message is given up and only this future fails; the connection starts anew
+    /// if part of the message was sent. A source is opened before that: one that cannot be opened costs nothing else.
     ///
-    /// A source that announces no bytes is not opened. One that has none to give for the write time-out counts as failed.
+    /// A source that announces no bytes is not opened. One that is not opened within the write time-out, or has no byte to give
+    /// for so long, counts as failed.
     ///
     /// While it is sent, every other message waits, PINGREQ too: a strict broker wants the whole packet within
     /// 1.5 × keep alive, so the link must carry the payload in that time.

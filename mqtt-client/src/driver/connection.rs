@@ -366,7 +366,8 @@ impl<'d> Connection<'d> {
             let mut state = shared.lock();
             self.tell_written(&mut state, now);
             state.request_subscriptions();
-            let wanted = state.stage();
+            let open = self.upload.as_ref().filter(|upload| upload.is_open());
+            let wanted = state.stage(open.map(|upload| upload.id));
             self.writing_qos0 = 0;
             mem::swap(&mut self.writing, &mut state.output);
             mem::swap(&mut self.writing_qos0, &mut state.output_qos0);
@@ -397,15 +398,21 @@ impl<'d> Connection<'d> {
         state.stats.bytes_sent += written as u64;
     }
 
-    /// Moves the next bytes of a payload's source to the outgoing buffer; false while it has none.
+    /// Opens a payload's source, or moves its next bytes to the outgoing buffer; false while it has none.
     fn poll_upload(&mut self, cx: &mut Context<'_>, id: PacketId, source: &SharedSource) -> bool {
         let upload = match &mut self.upload {
             Some(upload) if upload.id == id => upload,
             upload => upload.insert(Upload::new(id, source)),
         };
-        let chunk = upload.poll_chunk(cx);
-        match chunk {
+        let was_open = upload.is_open();
+        let polled = match was_open {
+            true => upload.poll_chunk(cx),
+            false => upload.poll_open(cx),
+        };
+        match polled {
             Poll::Pending => return false,
+            // the message may begin
+            Poll::Ready(Ok(())) if !was_open => {}
             Poll::Ready(Ok(())) => {
                 let mut state = self.driver.shared.lock();
                 let bytes = upload.bytes();
@@ -494,6 +501,8 @@ impl<'d> Connection<'d> {
         };
         let stalled = io::Error::new(io::ErrorKind::TimedOut, "no byte within the write time-out");
         state.fail_upload(upload.id, PublishError::Source(Arc::new(stalled)));
+        // nothing is to be written any more: the time of what comes next begins with it
+        state.session.poll_timeout(self.now());
         Ok(upload)
     }
 

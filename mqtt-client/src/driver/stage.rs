@@ -34,10 +34,27 @@ impl State {
         }
     }
 
-    /// Moves what the session wants to send to the outgoing buffer. Returns the payload to be read from its source next.
-    pub(super) fn stage(&mut self) -> Option<(PacketId, SharedSource)> {
+    /// Moves what the session wants to send to the outgoing buffer. Returns the payload whose source is to be opened or
+    /// read next; a message begins only when its source is `open`.
+    pub(super) fn stage(&mut self, open: Option<PacketId>) -> Option<(PacketId, SharedSource)> {
         while !self.output.is_full() {
             let transmit = self.session.poll_transmit()?;
+            let range = transmit.payload.filter(|range| range.len > 0);
+            let publication = range.and_then(|range| match range.handle {
+                Item::Publish(publication) => Some((range, publication)),
+                Item::Subscribe(_) | Item::Unsubscribe(_) => None,
+            });
+            let source =
+                publication
+                    .as_ref()
+                    .and_then(|(range, publication)| match &publication.payload {
+                        Payload::Stream(source) => Some((range.id, source.clone())),
+                        Payload::Copied(_) | Payload::Shared(_) => None,
+                    });
+            let is_closed = source.as_ref().is_some_and(|(id, _)| open != Some(*id));
+            if transmit.begins.is_some() && is_closed {
+                return source;
+            }
             let mut len = 0;
             for bytes in transmit.bytes {
                 self.output.put(bytes);
@@ -48,27 +65,18 @@ impl State {
                 Some(Dup::Repeat) => self.stats.resent += 1,
                 None => {}
             }
-            let mut source = None;
-            if let Some(range) = transmit.payload {
+            if let Some((range, publication)) = publication {
                 let (from, to) = (range.offset as usize, (range.offset + range.len) as usize);
-                match range.handle {
-                    Item::Publish(publication) => match &publication.payload {
-                        Payload::Copied(bytes) => {
-                            self.output.put(&bytes[from..to]);
-                            len += to - from;
-                        }
-                        Payload::Shared(bytes) => {
-                            self.output.put_shared(bytes.slice(from..to));
-                            len += to - from;
-                        }
-                        Payload::Stream(stream) if range.len > 0 => {
-                            source = Some((range.id, stream.clone()))
-                        }
-                        Payload::Stream(_) => {}
-                    },
-                    Item::Subscribe(_) | Item::Unsubscribe(_) => {
-                        unreachable!("they have no payload")
+                match &publication.payload {
+                    Payload::Copied(bytes) => {
+                        self.output.put(&bytes[from..to]);
+                        len += to - from;
                     }
+                    Payload::Shared(bytes) => {
+                        self.output.put_shared(bytes.slice(from..to));
+                        len += to - from;
+                    }
+                    Payload::Stream(_) => {}
                 }
             }
             self.session.advance(len);

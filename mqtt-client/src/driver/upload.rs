@@ -45,14 +45,26 @@ impl Upload {
         }
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Opening(_))
+    }
+
+    /// To be done before anything of the message is sent.
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        if let Stage::Opening(opening) = &mut self.stage {
+            match ready!(opening.as_mut().poll(cx)) {
+                Ok(reader) => self.stage = Stage::Reading(reader),
+                Err(error) => return Poll::Ready(Err(failed(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// The next bytes of the payload, to be asked for again after [`consume`](Self::consume).
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
         loop {
             match &mut self.stage {
-                Stage::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
-                    Ok(reader) => self.stage = Stage::Reading(reader),
-                    Err(error) => return Poll::Ready(Err(failed(error))),
-                },
+                Stage::Opening(_) => ready!(self.poll_open(cx))?,
                 Stage::Reading(reader) => {
                     if self.filled > 0 {
                         return Poll::Ready(Ok(()));

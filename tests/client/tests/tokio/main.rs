@@ -5,6 +5,7 @@ mod endings;
 mod foreign_code;
 mod peers;
 mod runtime;
+mod sources;
 mod wrong_input;
 
 use adapter::Tokio;
