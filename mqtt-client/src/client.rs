@@ -235,6 +235,10 @@ impl Client {
 
     /// Waits until everything published so far was handed to the transport.
     ///
+    /// When the connection is lost meanwhile, QoS 0 messages are lost with it, counted in
+    /// [`Stats::lost_with_connection`], and no longer waited for. QoS 1 messages are: without a connection it waits
+    /// for the next one. Nothing is said about what the broker has received; publish at QoS 1 for that.
+    ///
     /// **Cancel safety.** Dropping it has no effect.
     ///
     /// # Errors
@@ -333,7 +337,8 @@ impl Client {
 pub struct Undelivered {
     /// QoS 1 messages that the broker has not acknowledged, oldest first. It may have some of them.
     pub messages: Vec<UndeliveredMessage>,
-    /// QoS 0 messages that were accepted and not wholly handed to the transport.
+    /// QoS 0 messages that the last connection ended with: accepted, and not wholly handed to the transport. Those of earlier
+    /// connections are in [`Stats::lost_with_connection`].
     pub qos0: u64,
 }
 

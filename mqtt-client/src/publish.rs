@@ -427,7 +427,7 @@ impl State {
         }
         self.session.advance(head + len);
         self.staged_bytes += (head + len) as u64;
-        self.output_qos0 += 1;
+        self.output.end_qos0();
         self.stats.sent_qos0 += 1;
         Ok(true)
     }

@@ -10,10 +10,11 @@ pub struct Stats {
     pub failed_attempts: u64,
     /// QoS 0 messages accepted for sending.
     pub sent_qos0: u64,
-    /// QoS 1 messages sent without DUP: once each, and again as new when the broker has lost the session or a
-    /// connection ended before their first byte left.
+    /// QoS 1 messages of which the transport has taken a byte, sent without DUP: once each, and again as new when the
+    /// broker has lost the session.
     pub sent_qos1: u64,
-    /// QoS 1 messages put into the outgoing buffer again with DUP; a connection that ends at once may take some back.
+    /// The same for those sent again with DUP. Both together are the PUBLISH packets at QoS 1 that were begun to be
+    /// written; with TLS they may have been lost before they left.
     pub resent: u64,
     /// QoS 1 messages that the broker acknowledged.
     pub acknowledged: u64,
@@ -22,8 +23,8 @@ pub struct Stats {
     /// QoS 0 messages dropped because the outbox was full or there was no connection
     /// ([`Overflow::Drop`](crate::Overflow::Drop)).
     pub dropped_by_overflow: u64,
-    /// QoS 0 messages that were accepted and may be lost with a connection: those of the last write that the transport
-    /// did not take whole, and all behind it.
+    /// QoS 0 messages that were accepted and not wholly taken by the transport when their connection ended. What it had
+    /// taken may be lost as well: only QoS 1 tells.
     pub lost_with_connection: u64,
     /// Messages received at QoS 0 and handed to a stream's queue or dropped.
     pub received_qos0: u64,

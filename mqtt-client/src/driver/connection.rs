@@ -65,7 +65,6 @@ pub(super) struct Connection<'d> {
     assembly: Option<Assembly>,
     /// What is being written; what is published meanwhile gathers in the state.
     writing: Output,
-    writing_qos0: u64,
     /// Written since the session was last told.
     written: usize,
     needs_flush: bool,
@@ -141,7 +140,6 @@ impl<'d> Connection<'d> {
             reading: Reading::On,
             assembly: None,
             writing,
-            writing_qos0: 0,
             written: 0,
             needs_flush: false,
             upload: None,
@@ -368,9 +366,7 @@ impl<'d> Connection<'d> {
             state.request_subscriptions();
             let open = self.upload.as_ref().filter(|upload| upload.is_open());
             let wanted = state.stage(open.map(|upload| upload.id));
-            self.writing_qos0 = 0;
             mem::swap(&mut self.writing, &mut state.output);
-            mem::swap(&mut self.writing_qos0, &mut state.output_qos0);
             state.finish_flushes();
             if state.session.accepts_at_most_once() {
                 state.wake_next(QoS::AtMostOnce);
@@ -395,6 +391,9 @@ impl<'d> Connection<'d> {
         let written = mem::take(&mut self.written);
         state.session.handle_written(now, written);
         state.written_bytes += written as u64;
+        let begun = self.writing.take_begun();
+        state.stats.sent_qos1 += begun.first;
+        state.stats.resent += begun.repeated;
         state.stats.bytes_sent += written as u64;
     }
 
@@ -582,19 +581,14 @@ impl<'d> Connection<'d> {
         let shared = Arc::clone(&self.driver.shared);
         let mut state = shared.lock();
         self.tell_written(&mut state, now);
-        let unwritten = !self.writing.is_empty() || !state.output.is_empty();
-        if unwritten {
-            state.stats.lost_with_connection += self.writing_qos0 + state.output_qos0;
+        if self.established {
+            state.lost_qos0 = self.writing.unwritten_qos0() + state.output.unwritten_qos0();
+            state.stats.lost_with_connection += state.lost_qos0;
         }
-        state.lost_qos0 = if unwritten {
-            self.writing_qos0 + state.output_qos0
-        } else {
-            0
-        };
-        state.output_qos0 = 0;
         let output = mem::take(&mut state.output);
         state.deferred.end(Foreign::Output(output));
         state.written_bytes = state.staged_bytes;
+        state.finish_flushes();
         let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());
         let next = state.session.handle_closed();
         while let Some(event) = state.session.poll_event() {

@@ -2,7 +2,7 @@
 use std::task::Context;
 
 use mqtt_codec::session;
-use mqtt_codec::wire::{Dup, PacketId};
+use mqtt_codec::wire::PacketId;
 
 use crate::{
     error::PublishError,
@@ -56,14 +56,12 @@ impl State {
                 return source;
             }
             let mut len = 0;
+            if let Some(dup) = transmit.begins {
+                self.output.begin_qos1(dup);
+            }
             for bytes in transmit.bytes {
                 self.output.put(bytes);
                 len += bytes.len();
-            }
-            match transmit.begins {
-                Some(Dup::First) => self.stats.sent_qos1 += 1,
-                Some(Dup::Repeat) => self.stats.resent += 1,
-                None => {}
             }
             if let Some((range, publication)) = publication {
                 let (from, to) = (range.offset as usize, (range.offset + range.len) as usize);

@@ -55,8 +55,6 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) session: Session<HeapStorage>,
     pub(crate) output: Output,
-    /// QoS 0 messages in `output`, and in what the driver is writing.
-    pub(crate) output_qos0: u64,
     pub(crate) completions: Completions,
     pub(crate) pool: Pool,
     pub(crate) router: Router,
@@ -141,7 +139,6 @@ impl Shared {
             state: Mutex::new(State {
                 session,
                 output: Output::default(),
-                output_qos0: 0,
                 completions: Completions::default(),
                 pool: Pool::default(),
                 router,

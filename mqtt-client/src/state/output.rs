@@ -1,6 +1,7 @@
 use std::io::IoSlice;
 
 use bytes::Bytes;
+use mqtt_codec::wire::Dup;
 
 /// Bytes for the transport, in order: small ones copied into one buffer, large payloads shared
 /// between them.
@@ -21,6 +22,20 @@ pub(crate) struct Output {
     buffer_written: usize,
     shared_written: usize,
     first_shared: usize,
+    /// Bytes written since it was last empty; places are counted from there, too.
+    written: usize,
+    /// Where QoS 0 messages end.
+    qos0_ends: Vec<usize>,
+    /// Where QoS 1 messages begin.
+    qos1_begins: Vec<(usize, Dup)>,
+    begun: Begun,
+}
+
+/// QoS 1 messages of which the transport has taken the first byte, by their DUP flag.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) first: u64,
+    pub(crate) repeated: u64,
 }
 
 /// Payloads from this size on are not copied, bytes.
@@ -79,6 +94,28 @@ impl Output {
         self.shared.push((self.end, bytes));
     }
 
+    /// A QoS 0 message ends here.
+    #[inline]
+    pub(crate) fn end_qos0(&mut self) {
+        self.qos0_ends.push(self.written + self.len);
+    }
+
+    /// A QoS 1 message begins here.
+    pub(crate) fn begin_qos1(&mut self, dup: Dup) {
+        self.qos1_begins.push((self.written + self.len, dup));
+    }
+
+    /// QoS 0 messages that are not wholly written.
+    pub(crate) fn unwritten_qos0(&self) -> u64 {
+        let written = self.qos0_ends.partition_point(|&end| end <= self.written);
+        (self.qos0_ends.len() - written) as u64
+    }
+
+    /// QoS 1 messages begun since this was last asked.
+    pub(crate) fn take_begun(&mut self) -> Begun {
+        std::mem::take(&mut self.begun)
+    }
+
     /// The bytes to write next; returns the number of slices filled.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let mut count = 0;
@@ -107,6 +144,8 @@ impl Output {
     /// The transport took the next `n` bytes.
     pub(crate) fn advance(&mut self, mut n: usize) {
         self.len -= n;
+        self.written += n;
+        self.count_begun();
         while let Some((at, bytes)) = self.shared.get(self.first_shared) {
             let before = at - self.buffer_written;
             if n < before {
@@ -137,12 +176,28 @@ impl Output {
         self.buffer_written = 0;
         self.shared_written = 0;
         self.first_shared = 0;
+        self.written = 0;
+        self.qos0_ends.clear();
+        self.qos1_begins.clear();
+    }
+
+    fn count_begun(&mut self) {
+        let written = self.written;
+        let begun = self.qos1_begins.partition_point(|(at, _)| *at < written);
+        for (_, dup) in self.qos1_begins.drain(..begun) {
+            match dup {
+                Dup::First => self.begun.first += 1,
+                Dup::Repeat => self.begun.repeated += 1,
+            }
+        }
     }
 
     /// Frees a large buffer, for an idle connection.
     pub(crate) fn shrink(&mut self) {
         if self.len == 0 && self.buffer.len() > KEPT_BUFFER {
             self.buffer = Vec::new();
+            self.qos0_ends = Vec::new();
+            self.qos1_begins = Vec::new();
         }
     }
 
@@ -194,6 +249,36 @@ mod tests {
                     drain(&mut output, step) == expected,
                     "step {step}, round {round}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn knows_which_messages_were_written_whatever_the_writes_take() {
+        for step in [1, 2, 3, 100] {
+            let mut output = Output::default();
+            for round in 0..2u64 {
+                output.put(b"01");
+                output.end_qos0();
+                output.begin_qos1(Dup::First);
+                output.put(b"2");
+                output.begin_qos1(Dup::Repeat);
+                output.put(b"34");
+                output.put(b"56");
+                output.end_qos0();
+                let (mut written, mut first, mut repeated) = (0, 0, 0);
+                while written < 7 {
+                    let n = step.min(7 - written);
+                    output.advance(n);
+                    written += n;
+                    let ends = [2, 7].iter().filter(|&&end| end > written).count();
+                    assert_eq!(output.unwritten_qos0(), ends as u64, "{written}");
+                    let begun = output.take_begun();
+                    first += begun.first;
+                    repeated += begun.repeated;
+                    assert_eq!(first, u64::from(written > 2), "{written}, round {round}");
+                    assert_eq!(repeated, u64::from(written > 3), "{written}, round {round}");
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The tokio client: the scenarios of all adapters, and what concerns it alone.
 mod adapter;
 mod cancel_safety;
+mod counters;
 mod endings;
 mod foreign_code;
 mod peers;

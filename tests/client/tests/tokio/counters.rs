@@ -1,0 +1,207 @@
+//! Counters say exactly what the transport has taken, wherever a connection ends.
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use client_tests::{Setup, World};
+use mqtt_client::{Address, Client, Event, QoS};
+use mqtt_codec::wire::PacketType;
+use testkit::AckOrder;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    sync::broadcast::Receiver,
+    time::{sleep, timeout},
+};
+
+use crate::adapter::options;
+
+const QOS1: QoS = QoS::AtLeastOnce;
+/// Of a PUBLISH with the payload below, at either QoS.
+const FRAME: usize = 100;
+const QOS0_PAYLOAD: [u8; FRAME - 5] = [7; FRAME - 5];
+const QOS1_PAYLOAD: [u8; FRAME - 7] = [7; FRAME - 7];
+
+/// A stream that takes so many bytes more, and then none.
+struct Rationed {
+    stream: DuplexStream,
+    left: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Rationed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Rationed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let ration = self.left.load(Ordering::Relaxed).min(bytes.len());
+        if ration == 0 {
+            return Poll::Pending;
+        }
+        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &bytes[..ration]))?;
+        self.left.fetch_sub(n, Ordering::Relaxed);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A client whose transport takes no more than is left.
+async fn rationed(world: &World) -> (Client, Arc<AtomicUsize>, Receiver<Event>) {
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let setup = Setup {
+        keep_trying: true,
+        ..Setup::default()
+    };
+    let (dialing, ration) = (world.clone(), Arc::clone(&left));
+    let options = options(world, &setup).connector(move |_: Address| {
+        let stream = dialing.dial().map(|stream| Rationed {
+            stream,
+            left: Arc::clone(&ration),
+        });
+        async { stream }
+    });
+    let client = Client::connect(options).await.unwrap();
+    let events = client.events();
+    (client, left, events)
+}
+
+/// Waits until the transport has taken all it may.
+async fn used_up(left: &AtomicUsize) {
+    while left.load(Ordering::Relaxed) > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn disconnected(events: &mut Receiver<Event>) {
+    while !matches!(events.recv().await.unwrap(), Event::Disconnected { .. }) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_is_lost_with_a_connection_unless_it_was_wholly_taken() {
+    for (taken, lost) in [
+        (0, 10),
+        (1, 10),
+        (FRAME - 1, 10),
+        (FRAME, 9),
+        (650, 4),
+        (999, 1),
+    ] {
+        let world = World::default();
+        let (client, left, mut events) = rationed(&world).await;
+        left.store(taken, Ordering::Relaxed);
+        for _ in 0..10 {
+            client.publish("t", &QOS0_PAYLOAD).await.unwrap();
+        }
+        used_up(&left).await;
+        world.cut();
+        disconnected(&mut events).await;
+        assert_eq!(client.stats().lost_with_connection, lost, "{taken} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnecting_tells_the_same_number() {
+    let world = World::default();
+    let (client, left, _) = rationed(&world).await;
+    left.store(650, Ordering::Relaxed);
+    for _ in 0..10 {
+        client.publish("t", &QOS0_PAYLOAD).await.unwrap();
+    }
+    let undelivered = client.disconnect_within(Duration::from_secs(1)).await;
+    assert_eq!(undelivered.unwrap_err().qos0, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_counts_once_the_transport_has_taken_a_byte() {
+    for (taken, resent) in [
+        (0, 0),
+        (1, 1),
+        (FRAME, 1),
+        (FRAME + 1, 2),
+        (650, 7),
+        (1_000, 10),
+    ] {
+        let world = World::default();
+        world.broker(|broker| broker.ack_order = AckOrder::Held);
+        let (client, left, mut events) = rationed(&world).await;
+        for _ in 0..10 {
+            let publish = client.publish("t", &QOS1_PAYLOAD).qos(QOS1);
+            drop(publish.enqueue().await.unwrap());
+        }
+        world.arrived(PacketType::Publish, 10).await;
+        assert_eq!((client.stats().sent_qos1, client.stats().resent), (10, 0));
+        let connect = world.frames(0)[0].bytes().len();
+        left.store(connect + taken, Ordering::Relaxed);
+        world.cut();
+        disconnected(&mut events).await;
+        used_up(&left).await;
+        // the deadline of the rest is the write time-out
+        disconnected(&mut events).await;
+        assert_eq!(
+            (client.stats().sent_qos1, client.stats().resent),
+            (10, resent),
+            "{taken} bytes"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_no_longer_waits_for_what_was_lost_with_the_connection() {
+    let world = World::default();
+    let (client, left, _) = rationed(&world).await;
+    left.store(150, Ordering::Relaxed);
+    for _ in 0..3 {
+        client.publish("t", &QOS0_PAYLOAD).await.unwrap();
+    }
+    let mut flush = Box::pin(client.flush());
+    let waits = timeout(Duration::from_secs(1), &mut flush).await;
+    assert!(waits.is_err(), "{waits:?}");
+    world.set_down(true);
+    world.cut();
+    let ended = timeout(Duration::from_secs(1), flush).await;
+    ended.expect("no connection is waited for").unwrap();
+    assert_eq!(client.stats().lost_with_connection, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_a_connection_to_hand_qos_1_to() {
+    let world = World::default();
+    let (client, left, mut events) = rationed(&world).await;
+    left.store(0, Ordering::Relaxed);
+    let ack = client.publish("t", &QOS1_PAYLOAD).qos(QOS1).enqueue();
+    let ack = ack.await.unwrap();
+    world.set_down(true);
+    world.cut();
+    disconnected(&mut events).await;
+    let mut flush = Box::pin(client.flush());
+    let waits = timeout(Duration::from_secs(60), &mut flush).await;
+    assert!(waits.is_err(), "{waits:?}");
+    left.store(usize::MAX, Ordering::Relaxed);
+    world.set_down(false);
+    let ended = timeout(Duration::from_secs(300), flush).await;
+    ended.expect("the broker is back").unwrap();
+    ack.await.unwrap();
+}
