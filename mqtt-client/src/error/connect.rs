@@ -14,7 +14,7 @@ use crate::{
 /// [`is_terminal`](Self::is_terminal) tells whether trying again with the same options can help.
 /// Never contains the password.
 #[derive(Debug, thiserror::Error)]
-#[error("{address}: {failure}")]
+#[error("{address}: {failure}{}", Advice { address, failure })]
 pub struct ConnectError {
     address: Address,
     failure: Box<ConnectFailure>,
@@ -129,6 +129,44 @@ impl ConnectFailure {
     }
 }
 
+/// What is most likely wrong, if something other than an MQTT broker answers as this one did. The bytes themselves are
+/// nobody's business here: the rule they broke tells enough.
+struct Advice<'a> {
+    address: &'a Address,
+    failure: &'a ConnectFailure,
+}
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = matches!(self.address, Address::Tcp(_));
+        f.write_str(match self.failure {
+            ConnectFailure::Protocol(_) if is_plain => {
+                "; no MQTT broker answers so: a TLS listener does (then use `mqtts://` and its port, usually 8883), or a web \
+                 server"
+            }
+            ConnectFailure::Protocol(_) => {
+                "; no MQTT broker answers so: this may be the port of a web server, or of MQTT over WebSockets"
+            }
+            ConnectFailure::Closed if is_plain => {
+                "; a listener for TLS may do that (then use `mqtts://`), and a broker that does not want this client: its \
+                 log may tell"
+            }
+            ConnectFailure::TimedOut {
+                during: ConnectPhase::ConnAck,
+            } => "; what listens there may not be an MQTT broker",
+            #[cfg(feature = "tls")]
+            ConnectFailure::TimedOut {
+                during: ConnectPhase::TlsHandshake,
+            } => "; what listens there may not speak TLS (then use `mqtt://` and its port, usually 1883)",
+            #[cfg(feature = "tls")]
+            ConnectFailure::Tls(error) if error.failure().hints_at_plain() => {
+                "; a plain listener does that (then use `mqtt://` and its port, usually 1883)"
+            }
+            _ => "",
+        })
+    }
+}
+
 /// A step of an attempt to connect that waits for somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -191,6 +229,31 @@ mod tests {
             );
             assert!(shown.contains(&refusal.to_string()), "{shown}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn advises_only_where_the_port_may_be_the_wrong_one() {
+        for (failure, advised) in [
+            (ConnectFailure::Closed, true),
+            (
+                ConnectFailure::Protocol(Violation::FirstPacketNotConnAck),
+                true,
+            ),
+            (
+                ConnectFailure::TimedOut {
+                    during: ConnectPhase::NameLookup,
+                },
+                false,
+            ),
+            (
+                ConnectFailure::Io(io::ErrorKind::ConnectionReset.into()),
+                false,
+            ),
+        ] {
+            let shown = error("mqtt://b", failure).to_string();
+            assert_eq!(shown.contains("; "), advised, "{shown}");
+            assert_eq!(shown.contains("TLS"), advised, "{shown}");
         }
     }
 

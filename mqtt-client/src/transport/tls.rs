@@ -154,6 +154,13 @@ pub enum TlsFailure {
     Io(io::Error),
 }
 
+impl TlsFailure {
+    /// Whether a listener without TLS answers a handshake so.
+    pub(crate) fn hints_at_plain(&self) -> bool {
+        matches!(self, Self::NotTls | Self::Closed)
+    }
+}
+
 impl From<io::Error> for TlsFailure {
     fn from(error: io::Error) -> Self {
         match tls_cause(&error) {

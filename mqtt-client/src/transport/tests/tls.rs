@@ -395,6 +395,7 @@ async fn says_that_a_plain_listener_speaks_no_tls() {
     });
     let error = open_first(at("localhost", address)).await.unwrap_err();
     assert_eq!(tls_failure(&error, "localhost"), "NotTls");
+    assert!(error.to_string().contains("use `mqtt://`"), "{error}");
 }
 
 #[tokio::test]
@@ -408,6 +409,7 @@ async fn says_that_the_server_closed_during_the_handshake() {
     });
     let error = open_first(at("localhost", address)).await.unwrap_err();
     assert_eq!(tls_failure(&error, "localhost"), "Closed");
+    assert!(error.to_string().contains("use `mqtt://`"), "{error}");
 }
 
 #[tokio::test]

@@ -194,6 +194,38 @@ async fn no_connack_is_a_time_out_that_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_no_mqtt_broker_is_told_with_what_may_be_wrong() {
+    let answers: [&[u8]; 3] = [
+        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+        // a TLS alert: protocol version, as of a listener that got no handshake
+        &[0x15, 3, 1, 0, 2, 2, 70],
+        // and a handshake record
+        &[0x16, 3, 3, 0, 4, 14, 0, 0, 0],
+    ];
+    for answer in answers {
+        let world = World::default();
+        world.broker(|broker| broker.swallows = true);
+        let answering = async {
+            world.arrived(PacketType::Connect, 1).await;
+            world.inject(answer);
+        };
+        let connect = Client::connect(options(&world, &Setup::default()));
+        let (connected, ()) = tokio::join!(connect, answering);
+        let Err(StartError::Connect(error)) = connected else {
+            panic!("that is no CONNACK");
+        };
+        let told = error.to_string();
+        assert!(
+            matches!(error.failure(), ConnectFailure::Protocol(_)),
+            "{told}"
+        );
+        assert!(told.contains("no MQTT broker answers so"), "{told}");
+        assert!(told.contains("`mqtts://`"), "{told}");
+        assert!(told.contains("web server"), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_without_credentials_fails_the_attempt() {
     let world = World::default();
     let provider = || async { Err::<Credentials, _>(std::io::Error::other("the vault is shut")) };
