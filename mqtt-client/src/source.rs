@@ -57,10 +57,16 @@ impl FileSource {
     /// The file at `path`, with the length that it has now.
     ///
     /// # Errors
-    /// Those of reading its metadata.
+    /// Those of reading its metadata, and [`io::ErrorKind::InvalidInput`] for what is no regular file: a folder, a pipe, a
+    /// device have no length to announce.
     pub async fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let len = tokio::fs::metadata(&path).await?.len();
+        let metadata = tokio::fs::metadata(&path).await?;
+        if !metadata.is_file() {
+            let what = format!("{} is not a regular file", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let len = metadata.len();
         Ok(Self { path, len })
     }
 

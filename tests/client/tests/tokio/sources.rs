@@ -7,7 +7,7 @@ use std::{
 };
 
 use client_tests::{Setup, World};
-use mqtt_client::{Client, Event, PayloadSource, PublishError, QoS, source_fn};
+use mqtt_client::{Client, Event, FileSource, PayloadSource, PublishError, QoS, source_fn};
 use mqtt_codec::wire::{Packet, PacketType};
 
 use tokio::time::Instant;
@@ -88,6 +88,18 @@ async fn what_comes_behind_one_that_is_never_opened_has_a_write_time_out_of_its_
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_folder_is_no_file_to_be_sent() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let error = FileSource::new(folder).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains(folder), "{error}");
+    let file = FileSource::new(format!("{folder}/Cargo.toml"))
+        .await
+        .unwrap();
+    assert!(file.len() > 0);
 }
 
 async fn assert_untouched(world: &World, client: &Client) {
