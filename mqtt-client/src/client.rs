@@ -3,6 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use mqtt_codec::wire::QoS;
 use tokio::{
+    runtime,
     sync::{broadcast, watch},
     time::Instant,
 };
@@ -58,7 +59,7 @@ impl Client {
     /// **Cancel safety.** Dropped before it completes, the client ends.
     ///
     /// # Errors
-    /// Wrong options, and the failure of the first attempt to connect.
+    /// Wrong options, no runtime, and the failure of the first attempt to connect.
     pub async fn connect<O>(options: O) -> Result<Self, StartError>
     where
         O: TryInto<ConnectOptions>,
@@ -78,15 +79,18 @@ impl Client {
     /// the options say [`FirstConnect::KeepTrying`](crate::FirstConnect::KeepTrying); by default the client ends when the
     /// first attempt fails, and everything that waits fails with it.
     ///
+    /// Must be called within a tokio runtime, whose task then drives the connection until the last handle is dropped.
+    ///
     /// # Errors
-    /// Wrong options.
+    /// Wrong options, or no runtime.
     pub fn start<O>(options: O) -> Result<Self, StartError>
     where
         O: TryInto<ConnectOptions>,
         OptionsError: From<O::Error>,
     {
         let options = options.try_into().map_err(OptionsError::from)?;
-        let shared = driver::spawn(options.settings()?);
+        let runtime = runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let shared = driver::spawn(&runtime, options.settings()?);
         let handle = Arc::new(Handle {
             shared: Arc::clone(&shared),
         });

@@ -8,7 +8,10 @@ mod upload;
 use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use mqtt_codec::session::{self, Backoff, Config, Next, Session};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::connection::{Connection, ConnectionSeed, Ended, Outcome};
@@ -21,7 +24,7 @@ use crate::{
 };
 
 /// Starts the driver and returns what its handles share with it.
-pub(crate) fn spawn(settings: Settings) -> Arc<Shared> {
+pub(crate) fn spawn(runtime: &Handle, settings: Settings) -> Arc<Shared> {
     let storage = HeapStorage::new(settings.tuning.outbox.messages);
     let session = Session::new(config(&settings), storage);
     let shared = Shared::new(session, settings.tuning.clone(), settings.session.start);
@@ -48,7 +51,7 @@ pub(crate) fn spawn(settings: Settings) -> Arc<Shared> {
         settings,
     };
     let guard = CloseOnDrop(Arc::clone(&shared));
-    tokio::spawn(
+    runtime.spawn(
         async move {
             let reason = driver.run().await;
             info!(%reason, "closed");

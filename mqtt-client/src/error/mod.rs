@@ -57,6 +57,10 @@ pub enum StartError {
     /// The options contradict each other or exceed a limit. The caller's mistake.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// There is no tokio runtime here to run the client's task: call it from an async function, or within
+    /// `Runtime::enter`. The caller's mistake.
+    #[error("a client is started within a tokio runtime, and there is none here")]
+    NoRuntime,
     /// The first attempt to connect failed, and either trying again cannot help or
     /// [`FirstConnect::ReturnError`](crate::FirstConnect::ReturnError) was set.
     #[error(transparent)]

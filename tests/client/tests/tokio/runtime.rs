@@ -1,9 +1,9 @@
-//! The runtime ends before the client does.
+//! There is no runtime, or it ends before the client does.
 use std::future::{Future, IntoFuture};
 
 use client_tests::{Setup, World};
 use futures::{FutureExt, executor::block_on};
-use mqtt_client::{Client, CloseReason, PublishError, QoS, StreamError};
+use mqtt_client::{Client, CloseReason, PublishError, QoS, StartError, StreamError};
 use testkit::AckOrder;
 use tokio::runtime::{Builder, Runtime};
 
@@ -48,6 +48,14 @@ fn every_pending_future_resolves_when_the_runtime_is_shut_down() {
     assert_closed(block_on(client.publish("t", "z").into_future()));
     let undelivered = block_on(client.disconnect()).unwrap_err();
     assert_eq!(undelivered.messages.len(), 2);
+}
+
+#[test]
+fn without_a_runtime_nothing_starts_and_nothing_panics() {
+    let started = Client::start("mqtt://broker.example");
+    assert!(matches!(started, Err(StartError::NoRuntime)), "{started:?}");
+    let connected = block_on(Client::connect("mqtt://broker.example"));
+    assert!(matches!(connected, Err(StartError::NoRuntime)));
 }
 
 fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
