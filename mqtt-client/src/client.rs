@@ -10,10 +10,10 @@ use tokio::{
 
 use crate::{
     driver,
-    error::{CloseReason, ClosedError, PublishError, StartError, TakeStreamError},
+    error::{CloseReason, ClosedError, PublishError, StartError, SubscribeError, TakeStreamError},
     events::{ConnectionState, Event},
     message::AckMode,
-    options::{ConnectOptions, OptionsError},
+    options::{ConnectOptions, Filter, OptionsError},
     publish::{Publish, PublishPayload, PublishTopic},
     source::PayloadSource,
     state::{Completion, DefaultStream, Flush, Item, Lifecycle, Payload, Shared, wake},
@@ -193,8 +193,14 @@ impl Client {
     /// Subscribes to `filter` and returns, when awaited, the stream of its messages, granted by the broker.
     ///
     /// More filters for the same stream, its bounds and the way to acknowledge are set on the builder.
-    pub fn subscribe(&self, filter: impl Into<String>, qos: QoS) -> Subscribe<'_> {
-        Subscribe::new(self, filter.into(), qos)
+    ///
+    /// A filter is a string or a prepared [`Filter`](crate::Filter); what is wrong with it is told when the builder is awaited.
+    pub fn subscribe<F>(&self, filter: F, qos: QoS) -> Subscribe<'_>
+    where
+        F: TryInto<Filter>,
+        SubscribeError: From<F::Error>,
+    {
+        Subscribe::new(self).filter(filter, qos)
     }
 
     /// Takes the stream of a subscription that was declared in the options, or whose earlier stream was dropped in a
@@ -202,8 +208,8 @@ impl Client {
     ///
     /// # Errors
     /// There is no such subscription, or its stream was taken.
-    pub fn stream(&self, filter: &str) -> Result<Subscription, TakeStreamError> {
-        Subscription::take(self, filter)
+    pub fn stream(&self, filter: impl AsRef<str>) -> Result<Subscription, TakeStreamError> {
+        Subscription::take(self, filter.as_ref())
     }
 
     /// Takes the stream of messages that match no other stream. Without it, those of QoS 1 are held unacknowledged
@@ -233,8 +239,12 @@ impl Client {
     ///
     /// Awaited, it completes when the broker has acknowledged it. It is carried out even if the future is dropped
     /// after its first poll.
-    pub fn unsubscribe(&self, filter: impl Into<String>) -> Unsubscribe<'_> {
-        Unsubscribe::new(self, filter.into())
+    pub fn unsubscribe<F>(&self, filter: F) -> Unsubscribe<'_>
+    where
+        F: TryInto<Filter>,
+        SubscribeError: From<F::Error>,
+    {
+        Unsubscribe::new(self, filter.try_into().map_err(SubscribeError::from))
     }
 
     /// Waits until everything published so far was handed to the transport.

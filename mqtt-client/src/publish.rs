@@ -1,5 +1,6 @@
 //! Publishing.
 use std::{
+    borrow::Cow,
     future::{Future, IntoFuture},
     pin::Pin,
     sync::Arc,
@@ -22,23 +23,35 @@ use crate::{
 };
 
 /// A topic to publish to: text that is checked at each call, or a [`Topic`] that was.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PublishTopic<'a>(TopicRef<'a>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum TopicRef<'a> {
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Prepared(&'a Topic),
 }
 
 impl<'a> From<&'a str> for PublishTopic<'a> {
     fn from(text: &'a str) -> Self {
-        Self(TopicRef::Text(text))
+        Self(TopicRef::Text(text.into()))
     }
 }
 
 impl<'a> From<&'a String> for PublishTopic<'a> {
     fn from(text: &'a String) -> Self {
+        Self(TopicRef::Text(text.into()))
+    }
+}
+
+impl From<String> for PublishTopic<'_> {
+    fn from(text: String) -> Self {
+        Self(TopicRef::Text(text.into()))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for PublishTopic<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
         Self(TopicRef::Text(text))
     }
 }
@@ -452,9 +465,9 @@ impl State {
         if self.outbox_messages >= limit.messages || self.outbox_bytes + held > limit.bytes {
             return Ok(None);
         }
-        let topic = match message.topic {
+        let topic = match &message.topic {
             TopicRef::Text(text) => TopicText::Copied(self.pool.topic(text)),
-            TopicRef::Prepared(topic) => TopicText::Prepared(topic.clone()),
+            TopicRef::Prepared(topic) => TopicText::Prepared(Topic::clone(topic)),
         };
         let payload = match &message.payload {
             PayloadRef::Borrowed(bytes) => Payload::Copied(self.pool.payload(bytes)),
@@ -492,9 +505,9 @@ impl State {
     }
 }
 
-impl<'a> TopicRef<'a> {
+impl TopicRef<'_> {
     #[inline]
-    fn name(self) -> Result<TopicName<'a>, PublishError> {
+    fn name(&self) -> Result<TopicName<'_>, PublishError> {
         Ok(match self {
             Self::Text(text) => TopicName::new(text)?,
             Self::Prepared(topic) => topic.name(),

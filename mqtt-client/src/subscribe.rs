@@ -30,24 +30,38 @@ use crate::{
 #[must_use = "a subscription is made by awaiting it"]
 pub struct Subscribe<'a> {
     client: &'a Client,
-    filters: Vec<(String, QoS)>,
+    filters: Result<Vec<(Filter, QoS)>, SubscribeError>,
     capacity: Capacity,
     mode: AckMode,
 }
 
 impl<'a> Subscribe<'a> {
-    pub(crate) fn new(client: &'a Client, filter: String, qos: QoS) -> Self {
+    pub(crate) fn new(client: &'a Client) -> Self {
         Self {
             client,
-            filters: vec![(filter, qos)],
+            filters: Ok(Vec::new()),
             capacity: client.shared.tuning.queue,
             mode: AckMode::default(),
         }
     }
 
     /// Another filter for the same stream.
-    pub fn filter(mut self, filter: impl Into<String>, qos: QoS) -> Self {
-        self.filters.push((filter.into(), qos));
+    pub fn filter<F>(mut self, filter: F, qos: QoS) -> Self
+    where
+        F: TryInto<Filter>,
+        SubscribeError: From<F::Error>,
+    {
+        self.filters = self.filters.and_then(|mut filters| {
+            let filter = filter.try_into()?;
+            if qos == QoS::ExactlyOnce {
+                return Err(SubscribeError::QoS2);
+            }
+            if filters.iter().any(|(other, _)| *other == filter) {
+                return Err(SubscribeError::Duplicate { filter });
+            }
+            filters.push((filter, qos));
+            Ok(filters)
+        });
         self
     }
 
@@ -65,7 +79,7 @@ impl<'a> Subscribe<'a> {
     }
 
     async fn subscribe(self) -> Result<Subscription, SubscribeError> {
-        let filters = self.check()?;
+        let filters = self.filters?;
         let shared = &self.client.shared;
         let key = {
             let mut state = shared.lock();
@@ -101,21 +115,6 @@ impl<'a> Subscribe<'a> {
         let granted = (!subscription.granted.is_empty()).then(|| Box::new(subscription));
         Err(SubscribeError::Refused { refused, granted })
     }
-
-    fn check(&self) -> Result<Vec<(Filter, QoS)>, SubscribeError> {
-        let mut filters: Vec<(Filter, QoS)> = Vec::with_capacity(self.filters.len());
-        for (text, qos) in &self.filters {
-            if *qos == QoS::ExactlyOnce {
-                return Err(SubscribeError::QoS2);
-            }
-            let filter = Filter::new(text.as_str())?;
-            if filters.iter().any(|(other, _)| *other == filter) {
-                return Err(SubscribeError::Duplicate { filter });
-            }
-            filters.push((filter, *qos));
-        }
-        Ok(filters)
-    }
 }
 
 impl<'a> IntoFuture for Subscribe<'a> {
@@ -132,16 +131,16 @@ impl<'a> IntoFuture for Subscribe<'a> {
 #[must_use = "it is carried out by awaiting it"]
 pub struct Unsubscribe<'a> {
     client: &'a Client,
-    filter: String,
+    filter: Result<Filter, SubscribeError>,
 }
 
 impl<'a> Unsubscribe<'a> {
-    pub(crate) const fn new(client: &'a Client, filter: String) -> Self {
+    pub(crate) const fn new(client: &'a Client, filter: Result<Filter, SubscribeError>) -> Self {
         Self { client, filter }
     }
 
     async fn unsubscribe(self) -> Result<(), SubscribeError> {
-        let filter = Filter::new(self.filter)?;
+        let filter = self.filter?;
         let shared = &self.client.shared;
         let key = {
             let mut state = shared.lock();

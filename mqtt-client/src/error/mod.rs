@@ -1,7 +1,7 @@
 //! What can go wrong, by who is at fault.
 mod connect;
 
-use std::{io, sync::Arc};
+use std::{convert::Infallible, io, sync::Arc};
 
 use mqtt_codec::session;
 use mqtt_codec::wire::{FilterError, TopicError};
@@ -174,6 +174,13 @@ pub enum SubscribeError {
 impl From<FilterError> for SubscribeError {
     fn from(error: FilterError) -> Self {
         Self::Filter(error)
+    }
+}
+
+impl From<Infallible> for SubscribeError {
+    /// A prepared [`Filter`] cannot be wrong.
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

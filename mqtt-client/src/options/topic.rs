@@ -1,5 +1,5 @@
 //! Topic names and filters that own their text.
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use mqtt_codec::wire::{FilterError, TopicError, TopicFilter, TopicName};
 
@@ -82,10 +82,26 @@ macro_rules! owned_text {
             }
         }
 
+        impl TryFrom<&String> for $name {
+            type Error = $error;
+
+            fn try_from(text: &String) -> Result<Self, $error> {
+                Self::new(text.as_str())
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = $error;
 
             fn try_from(text: String) -> Result<Self, $error> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<Cow<'_, str>> for $name {
+            type Error = $error;
+
+            fn try_from(text: Cow<'_, str>) -> Result<Self, $error> {
                 Self::new(text)
             }
         }

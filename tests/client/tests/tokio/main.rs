@@ -3,6 +3,7 @@ mod adapter;
 mod cancel_safety;
 mod counters;
 mod endings;
+mod ergonomics;
 mod foreign_code;
 mod peers;
 mod runtime;
