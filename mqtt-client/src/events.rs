@@ -1,10 +1,11 @@
 use std::{io, sync::Arc, time::Duration};
 
 use mqtt_codec::session;
+use mqtt_codec::wire::QoS;
 
 use crate::{
     error::{CloseReason, ConnectError},
-    options::Address,
+    options::{Address, Filter},
 };
 
 /// State of the connection, from [`Client::connection`](crate::Client::connection).
@@ -80,6 +81,21 @@ pub enum Event {
         topic: Option<String>,
         /// The packet's remaining length, bytes.
         remaining_length: u32,
+    },
+    /// The broker refused a subscription (SUBACK 0x80): a declared one, the renewal of one after it had lost the session,
+    /// or one that [`Client::subscribe`](crate::Client::subscribe) asked for, which returns that as well.
+    SubscriptionRefused {
+        /// Which.
+        filter: Filter,
+    },
+    /// The broker granted less than was asked for: messages come at the lower QoS.
+    SubscriptionDowngraded {
+        /// Which.
+        filter: Filter,
+        /// What was asked for.
+        requested: QoS,
+        /// What was granted.
+        granted: QoS,
     },
     /// Consumers have not kept up for the stall time-out while an answer was awaited: QoS 1 messages are discarded
     /// unacknowledged until the queues are empty.

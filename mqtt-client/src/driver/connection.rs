@@ -257,7 +257,7 @@ impl<'d> Connection<'d> {
             match action {
                 Action::None => {}
                 Action::Assemble(assembly) => self.assembly = Some(assembly),
-                Action::Emit(event) => self.events.push(event),
+                Action::Emit(events) => self.events.extend(events),
                 Action::Connected(session) => {
                     self.established = true;
                     self.driver.backoff.handle_connected(now);
@@ -546,6 +546,14 @@ impl<'d> Connection<'d> {
                     );
                 }
                 Event::Undeliverable { topic, attempts } => warn!(topic, attempts, "undeliverable"),
+                Event::SubscriptionRefused { filter } => {
+                    warn!(%filter, "the broker refused a subscription");
+                }
+                Event::SubscriptionDowngraded {
+                    filter,
+                    requested,
+                    granted,
+                } => warn!(%filter, ?requested, ?granted, "the broker granted less than asked for"),
                 Event::Stalled => {
                     warn!("consumers stall: discarding QoS 1 messages until they have caught up");
                 }

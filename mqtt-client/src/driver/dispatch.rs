@@ -39,7 +39,7 @@ pub(super) enum Action {
     Connected(SessionState),
     Assemble(Assembly),
     Park(Parked),
-    Emit(Event),
+    Emit(Vec<Event>),
     /// No place for an acknowledgement.
     Block,
 }
@@ -57,16 +57,16 @@ impl State {
                 Action::None
             }
             Input::Subscribed { handle, codes } => {
+                let mut events = Vec::new();
                 if let Item::Subscribe(requests) = handle {
-                    self.router.handle_suback(
-                        &requests,
-                        codes,
-                        shared.unattached(),
-                        &mut self.deferred,
-                    );
+                    let unattached = shared.unattached();
+                    let deferred = &mut self.deferred;
+                    events = self
+                        .router
+                        .handle_suback(&requests, codes, unattached, deferred);
                     self.finish_settling();
                 }
-                Action::None
+                Action::Emit(events)
             }
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(requests) = handle {
@@ -81,10 +81,10 @@ impl State {
             } => {
                 self.stats.oversized += 1;
                 let topic = topic.map(|topic| topic.as_str().to_owned());
-                Action::Emit(Event::Oversized {
+                Action::Emit(vec![Event::Oversized {
                     topic,
                     remaining_length,
-                })
+                }])
             }
             Input::Discarded { .. } => {
                 self.stats.received_qos1 += 1;

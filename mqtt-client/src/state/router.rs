@@ -8,7 +8,7 @@ use super::{
     item::{Item, Request},
     queue::{End, Queue},
 };
-use crate::{error::StreamError, options::Filter};
+use crate::{error::StreamError, events::Event, options::Filter};
 
 /// Subscriptions, and which queue gets what.
 #[derive(Debug, Default)]
@@ -282,20 +282,36 @@ impl Router {
         ))
     }
 
+    /// Returns what an operator should know.
     pub(crate) fn handle_suback(
         &mut self,
         requests: &[Request],
         codes: impl Iterator<Item = SubAckCode>,
         unattached: Unattached,
         deferred: &mut Deferred,
-    ) {
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
         for (request, code) in requests.iter().zip(codes) {
             let index = request.subscription;
+            let (filter, requested) = (request.filter.clone(), request.qos);
             match code {
-                SubAckCode::Granted(qos) => self.handle_granted(index, qos, unattached, deferred),
-                SubAckCode::Failure => self.handle_refused(index, deferred),
+                SubAckCode::Granted(granted) => {
+                    if granted < requested {
+                        events.push(Event::SubscriptionDowngraded {
+                            filter,
+                            requested,
+                            granted,
+                        });
+                    }
+                    self.handle_granted(index, granted, unattached, deferred);
+                }
+                SubAckCode::Failure => {
+                    events.push(Event::SubscriptionRefused { filter });
+                    self.handle_refused(index, deferred);
+                }
             }
         }
+        events
     }
 
     pub(crate) fn handle_unsuback(&mut self, requests: &[Request], deferred: &mut Deferred) {

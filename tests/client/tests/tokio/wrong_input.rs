@@ -286,6 +286,45 @@ async fn a_renewal_that_is_refused_ends_its_stream_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_declared_subscription_that_is_refused_or_granted_less_is_an_event() {
+    let world = World::default();
+    world.broker(|broker| broker.swallows = true);
+    let setup = Setup {
+        declared: vec![
+            ("a", QoS::AtLeastOnce),
+            ("b", QoS::AtLeastOnce),
+            ("c", QoS::AtLeastOnce),
+        ],
+        ..Setup::default()
+    };
+    let client = Client::start(options(&world, &setup)).unwrap();
+    let mut events = client.events();
+    world.arrived(PacketType::Connect, 1).await;
+    world.inject(&[0x20, 2, 0, 0]);
+    let requests = world.arrived(PacketType::Subscribe, 1).await;
+    let id = &requests[0].bytes()[2..4];
+    world.inject(&[0x90, 5, id[0], id[1], 1, 0, 0x80]);
+    assert!(matches!(
+        events.recv().await.unwrap(),
+        Event::Connected { .. }
+    ));
+    let downgraded = events.recv().await.unwrap();
+    assert!(
+        matches!(
+            &downgraded,
+            Event::SubscriptionDowngraded { filter, requested: QoS::AtLeastOnce, granted: QoS::AtMostOnce }
+                if filter.as_str() == "b"
+        ),
+        "{downgraded:?}"
+    );
+    let refused = events.recv().await.unwrap();
+    assert!(
+        matches!(&refused, Event::SubscriptionRefused { filter } if filter.as_str() == "c"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_that_are_not_there_are_not_given() {
     let world = World::default();
     let setup = Setup {
