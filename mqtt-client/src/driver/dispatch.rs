@@ -71,6 +71,7 @@ impl State {
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(requests) = handle {
                     self.router.handle_unsuback(&requests, &mut self.deferred);
+                    self.free_untaken(shared.unattached());
                     self.finish_settling();
                 }
                 Action::None

@@ -363,6 +363,19 @@ impl State {
         }
     }
 
+    /// Frees the queues of declared subscriptions that ended before anybody took their stream.
+    pub(crate) fn free_untaken(&mut self, unattached: Unattached) {
+        let router = &self.router;
+        let (kept, ended) = mem::take(&mut self.untaken)
+            .into_iter()
+            .partition(|(filter, _)| router.knows(filter.as_str()));
+        self.untaken = kept;
+        let ended: Vec<(Filter, usize)> = ended;
+        for (_, key) in ended {
+            self.release_stream(key, &mut VecDeque::new(), unattached);
+        }
+    }
+
     /// Moves what was held for want of a stream to the queue of a new one.
     pub(crate) fn move_held(&mut self, key: usize, matches: impl Fn(&str) -> bool) {
         if self.default_stream == DefaultStream::Taken {

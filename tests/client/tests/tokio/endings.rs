@@ -105,6 +105,33 @@ async fn a_subscription_given_up_before_it_was_granted_is_unsubscribed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn unsubscribing_frees_a_declared_stream_that_nobody_took() {
+    let world = World::default();
+    let setup = Setup {
+        declared: vec![("a", QOS1), ("b", QOS1)],
+        ..Setup::default()
+    };
+    let client = connected(&world, setup).await;
+    for topic in ["a", "b"] {
+        world.broker(|broker| broker.publish(topic, b"x", QOS1));
+    }
+    while client.stats().queued_messages < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.unsubscribe("a").await.unwrap();
+    assert_eq!(client.stats().queued_messages, 1);
+    world
+        .until(|broker| (broker.undelivered("client") == 1).then_some(()))
+        .await;
+    // another one of that name begins anew
+    let mut stream = client.subscribe("a", QOS1).await.unwrap();
+    client.publish("a", "y").qos(QOS1).await.unwrap();
+    assert_eq!(stream.next().await.unwrap().unwrap().payload(), b"y");
+    let mut other = client.stream("b").unwrap();
+    assert_eq!(other.next().await.unwrap().unwrap().payload(), b"x");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_that_stalls_fails_alone() {
     let world = World::default();
     let options = options(&world, &Setup::default()).write_timeout(Duration::from_secs(2));
