@@ -36,7 +36,8 @@ pub struct Stats {
     /// [`Unmatched::Discard`](crate::Unmatched::Discard).
     pub dropped_unmatched: u64,
     /// Received QoS 1 messages discarded unacknowledged because consumers stalled; the broker of a persistent session
-    /// sends them again.
+    /// sends them again. In a transient one this includes the message that waited for room when its connection ended; how
+    /// many the transport still held behind it nobody knows.
     pub discarded_while_stalled: u64,
     /// Received messages over the packet limit.
     pub oversized: u64,

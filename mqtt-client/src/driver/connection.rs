@@ -595,6 +595,11 @@ impl<'d> Connection<'d> {
         }
         let output = mem::take(&mut state.output);
         state.deferred.end(Foreign::Output(output));
+        if let Reading::Parked(parked) | Reading::Yielded(parked) =
+            mem::replace(&mut self.reading, Reading::On)
+        {
+            state.lose_parked(&shared, parked);
+        }
         state.written_bytes = state.staged_bytes;
         state.finish_flushes();
         let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());

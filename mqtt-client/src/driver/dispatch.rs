@@ -268,6 +268,13 @@ impl State {
         }
     }
 
+    /// The connection has ended under a message that found no room: only a session that persists brings it again.
+    pub(super) fn lose_parked(&mut self, shared: &Shared, parked: Parked) {
+        if parked.token.is_none() || shared.unattached() == Unattached::Unsubscribe {
+            self.drop_parked(shared, parked);
+        }
+    }
+
     /// Whether every queue that held up the connection was worked off.
     pub(super) fn are_queues_drained(&mut self) -> bool {
         for queue in self.router.queues() {

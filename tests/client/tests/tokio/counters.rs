@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use client_tests::{Setup, World};
+use client_tests::{Setup, Start, World};
 use mqtt_client::{Address, Client, Event, QoS};
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
@@ -165,6 +165,40 @@ async fn what_is_sent_again_counts_once_the_transport_has_taken_a_byte() {
             (10, resent),
             "{taken} bytes"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_for_room_is_lost_with_the_connection_of_a_transient_session() {
+    for (start, lost) in [(Start::Transient, 1), (Start::Resume, 0)] {
+        let world = World::default();
+        let setup = Setup {
+            start,
+            queue: 1,
+            ..Setup::default()
+        };
+        let client = Client::connect(options(&world, &setup)).await.unwrap();
+        let mut events = client.events();
+        let mut stream = client.subscribe("t", QOS1).await.unwrap();
+        let received = client.stats().bytes_received;
+        for n in 0..2u8 {
+            world.broker(|broker| broker.publish("t", &[n], QOS1));
+        }
+        while client.stats().bytes_received < received + 16 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        world.cut();
+        disconnected(&mut events).await;
+        assert_eq!(client.stats().discarded_while_stalled, lost, "{start:?}");
+        let first = stream.next().await.unwrap().unwrap();
+        assert_eq!(first.payload(), [0]);
+        drop(first);
+        if start == Start::Resume {
+            let again = timeout(Duration::from_secs(60), async {
+                while stream.next().await.unwrap().unwrap().payload() != [1] {}
+            });
+            again.await.expect("the broker sends it again");
+        }
     }
 }
 
