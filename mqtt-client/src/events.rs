@@ -97,6 +97,13 @@ pub enum Event {
         /// What was granted.
         granted: QoS,
     },
+    /// The broker has closed connection after connection before it was [stable](crate::BackoffOptions::stable_after).
+    /// Most likely another client uses the same client id: the broker keeps only the newest of them, and each
+    /// connects again. Or it dislikes something that this one does each time; its log tells.
+    RepeatedlyClosed {
+        /// Connections in a row, 3 and more.
+        times: u32,
+    },
     /// Consumers have not kept up for the stall time-out while an answer was awaited: QoS 1 messages are discarded
     /// unacknowledged until the queues are empty.
     Stalled,
@@ -111,7 +118,7 @@ pub enum Event {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The broker closed it.
+    /// The broker closed it. Soon after each connect, again and again: see [`Event::RepeatedlyClosed`].
     #[error("the broker closed the connection")]
     ClosedByBroker,
     /// The transport failed.

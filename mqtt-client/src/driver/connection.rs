@@ -260,6 +260,7 @@ impl<'d> Connection<'d> {
                 Action::Emit(events) => self.events.extend(events),
                 Action::Connected(session) => {
                     self.established = true;
+                    self.driver.connected_at = Instant::now();
                     self.driver.backoff.handle_connected(now);
                     self.events.push(Event::Connected {
                         address: self.address.clone(),

@@ -5,7 +5,7 @@ mod input;
 mod stage;
 mod upload;
 
-use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use mqtt_codec::session::{self, Backoff, Config, Next, Session};
 use tokio::{
@@ -47,6 +47,8 @@ pub(crate) fn spawn(runtime: &Handle, settings: Settings) -> Arc<Shared> {
             backoff.stable_after.into(),
         ),
         attempts: 0,
+        closed_early: 0,
+        connected_at: Instant::now(),
         epoch: Instant::now(),
         settings,
     };
@@ -100,12 +102,19 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
+/// Connections that the broker may close early before that is told: one or two may be its restart.
+const CLOSED_EARLY: u32 = 3;
+
 struct Driver {
     shared: Arc<Shared>,
     settings: Settings,
     backoff: Backoff,
     /// Attempts to connect so far: chooses the address.
     attempts: usize,
+    /// Connections in a row that the broker closed before they were stable.
+    closed_early: u32,
+    /// When the last CONNACK came.
+    connected_at: Instant,
     epoch: Instant,
 }
 
@@ -173,6 +182,7 @@ impl Driver {
                     self.shared
                         .connection
                         .send_replace(ConnectionState::Connecting);
+                    self.watch_closing(&reason);
                     self.shared.emit(Event::Disconnected { reason, retry_in });
                     if let Some(error) = terminal {
                         return CloseReason::Session(error);
@@ -221,6 +231,28 @@ impl Driver {
     fn next_delay(&mut self) -> Duration {
         let now = self.at(Instant::now());
         self.backoff.next_delay(now, fastrand::u32(..)).into()
+    }
+
+    /// Two clients of one id take the connection from each other for ever, and neither gets an error.
+    fn watch_closing(&mut self, reason: &DisconnectReason) {
+        let closed = match reason {
+            DisconnectReason::ClosedByBroker => true,
+            DisconnectReason::Io(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            _ => false,
+        };
+        if !closed || self.connected_at.elapsed() >= self.settings.tuning.backoff.stable_after {
+            self.closed_early = 0;
+            return;
+        }
+        self.closed_early += 1;
+        if self.closed_early >= CLOSED_EARLY {
+            let times = self.closed_early;
+            warn!(
+                times,
+                "the broker closes each connection soon: does another client use the same client id?"
+            );
+            self.shared.emit(Event::RepeatedlyClosed { times });
+        }
     }
 
     async fn pause(&self, delay: Duration) -> Option<()> {

@@ -1,5 +1,5 @@
 //! Everything that waits comes to an end, and nothing goes round in circles.
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use client_tests::{Setup, World};
 use mqtt_client::{Client, Event, PublishError, QoS, StreamError, source_fn};
@@ -9,6 +9,12 @@ use tokio::{io::AsyncReadExt, time::Instant};
 use crate::adapter::options;
 
 const QOS1: QoS = QoS::AtLeastOnce;
+
+/// Waits, but not for ever.
+async fn limited<F: Future>(future: F) -> F::Output {
+    let ended = tokio::time::timeout(Duration::from_secs(3_600), future).await;
+    ended.expect("it ends")
+}
 
 async fn connected(world: &World, setup: Setup) -> Client {
     Client::connect(options(world, &setup)).await.unwrap()
@@ -129,6 +135,51 @@ async fn unsubscribing_frees_a_declared_stream_that_nobody_took() {
     assert_eq!(stream.next().await.unwrap().unwrap().payload(), b"y");
     let mut other = client.stream("b").unwrap();
     assert_eq!(other.next().await.unwrap().unwrap().payload(), b"x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_id_used_twice_is_told() {
+    let world = World::default();
+    let setup = Setup {
+        client_id: "shared",
+        ..Setup::default()
+    };
+    let one = connected(&world, setup.clone()).await;
+    let mut events = one.events();
+    let other = connected(&world, setup).await;
+    let told = async {
+        let mut closed = 0;
+        loop {
+            match events.recv().await.unwrap() {
+                Event::Disconnected { .. } => closed += 1,
+                Event::RepeatedlyClosed { times } => return (times, closed),
+                _ => {}
+            }
+        }
+    };
+    let (times, closed) = limited(told).await;
+    assert_eq!((times, closed), (3, 2));
+    drop(other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_closes_now_and_then_is_no_sign_of_a_client_id_used_twice() {
+    let world = World::default();
+    let client = connected(&world, Setup::default()).await;
+    let mut events = client.events();
+    for n in 0..6 {
+        // longer than a connection takes to be stable
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.cut();
+        loop {
+            match limited(events.recv()).await.unwrap() {
+                Event::RepeatedlyClosed { times } => panic!("{times}"),
+                Event::Connected { .. } => break,
+                _ => {}
+            }
+        }
+        assert_eq!(world.links(), n + 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
