@@ -1,4 +1,22 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Where to find what
+//!
+//! | for | see |
+//! |---|---|
+//! | connecting and ending | [`Client::connect`], [`Client::start`], [`Client::disconnect`], [`Undelivered`] |
+//! | options | [`ConnectOptions`]: its URL and every setting; [`Address`], [`Credentials`], [`Will`], [`SessionStart`] |
+//! | TLS | [`TlsOptions`](ConnectOptions::tls), and `TlsError` with what each failure means |
+//! | publishing | [`Client::publish`], [`Publish`], [`PublishAck`], [`Topic`]; [`Client::flush`] |
+//! | large payloads | [`Client::publish_stream`], [`FileSource`], [`source_fn`], [`PayloadSource`] |
+//! | subscribing | [`Client::subscribe`], [`Subscription`], [`Message`], [`Filter`]; [`ConnectOptions::declare`] and [`Client::stream`] |
+//! | limits, and what is full | [`Capacity`], [`Overflow`], [`Oversized`], [`Unmatched`] |
+//! | watching it | [`Client::connection`], [`Client::events`], [`Client::stats`] |
+//! | streams of your own | [`ConnectOptions::connector`], [`Connector`] |
+//! | errors, by the call that returns them | [`StartError`], [`PublishError`], [`TryPublishError`], [`SubscribeError`], [`StreamError`], [`TakeStreamError`] |
+//! | errors, by what has happened | [`ConnectError`] (no connection), [`DisconnectReason`] (it was lost), [`CloseReason`] (the client has ended) |
+//!
+//! [`Client`] tells what is promised; cancel safety and limits stand at each method.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -192,6 +192,9 @@ impl ConnectOptions {
     /// The name by which the broker knows this client, at most 65,535 bytes of UTF-8 without
     /// U+0000. Brokers must accept 1 to 23 letters and digits `[MQTT-3.1.3-5]`; most accept more.
     /// Default, also for an empty one: a random id for each client, with a transient session.
+    ///
+    /// No two clients may use the same id at once: the broker closes the connection of the earlier one, which connects
+    /// again and so on for ever. [`Event::RepeatedlyClosed`](crate::Event::RepeatedlyClosed) tells.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.client_id = Some(id.into());
         self
