@@ -2,6 +2,7 @@
 mod adapter;
 mod cancel_safety;
 mod counters;
+mod driver;
 mod endings;
 mod ergonomics;
 mod foreign_code;
