@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use super::PATIENCE;
 use super::certificates::{Certificates, files};
 use super::output::Output;
-use super::port::{free_port, loopback};
+use super::port::{ReservedPort, loopback};
 
 /// A mosquitto of one's own, with every kind of listener at once, killed when dropped.
 #[derive(Debug)]
 pub struct Mosquitto {
     running: Option<Running>,
-    ports: [u16; Listener::ALL.len()],
+    ports: [ReservedPort; Listener::ALL.len()],
     folder: TempDir,
     certificates: Certificates,
     /// What earlier processes have printed.
@@ -129,28 +129,24 @@ impl Mosquitto {
         write_password(folder.path()).await;
         let mut mosquitto = Self {
             running: None,
-            ports: [0; Listener::ALL.len()],
+            ports: Listener::ALL.map(|_| ReservedPort::new()),
             folder,
             certificates,
             earlier: Vec::new(),
         };
-        // Between choosing a port and listening on it another test may take it.
-        for _ in 0..5 {
-            mosquitto.ports = Listener::ALL.map(|_| free_port());
-            mosquitto
-                .configure(&options)
-                .expect("the folder can be written to");
-            if mosquitto.launch().await {
-                return mosquitto;
-            }
+        mosquitto
+            .configure(&options)
+            .expect("the folder can be written to");
+        if !mosquitto.launch().await {
+            panic!("mosquitto does not start:\n{}", mosquitto.log());
         }
-        panic!("mosquitto does not start:\n{}", mosquitto.log());
+        mosquitto
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self, listener: Listener) -> SocketAddr {
-        loopback(self.ports[listener as usize])
+        loopback(self.ports[listener as usize].number())
     }
 
     /// Path of its Unix socket, open to anyone.
@@ -299,8 +295,8 @@ impl Mosquitto {
             options.extra,
             self.socket().display(),
         );
-        for (listener, port) in Listener::ALL.into_iter().zip(self.ports) {
-            write_listener(&mut text, listener, port, folder);
+        for (listener, port) in Listener::ALL.into_iter().zip(&self.ports) {
+            write_listener(&mut text, listener, port.number(), folder);
         }
         fs::write(folder.join("mosquitto.conf"), text)
     }

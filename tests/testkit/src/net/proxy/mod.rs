@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::PATIENCE;
-use super::port::{free_port, loopback};
+use super::port::{ReservedPort, loopback};
 use link::Link;
 pub use plan::{Fault, Plan};
 use record::Seen;
@@ -71,7 +71,9 @@ impl Proxy {
     /// There is no free port.
     pub async fn start(upstream: SocketAddr, plan: Plan) -> Self {
         println!("proxy: seed {}", plan.seed());
-        let (address, listener) = listen().await;
+        let port = ReservedPort::new();
+        let address = loopback(port.number());
+        let listener = TcpListener::bind(address).await.expect("the port is ours");
         let shared = Arc::new(Shared {
             upstream,
             plan: Mutex::new(plan),
@@ -80,7 +82,7 @@ impl Proxy {
             mode: watch::Sender::new(Mode::Forward),
             demanded: watch::Sender::new(0),
         });
-        let task = tokio::spawn(serve(Arc::clone(&shared), address, listener));
+        let task = tokio::spawn(serve(Arc::clone(&shared), port, listener));
         Self {
             address,
             shared,
@@ -157,18 +159,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn listen() -> (SocketAddr, TcpListener) {
-    for _ in 0..5 {
-        let address = loopback(free_port());
-        if let Ok(listener) = TcpListener::bind(address).await {
-            return (address, listener);
-        }
-    }
-    panic!("no free port");
-}
-
 /// Takes one connection after the other, and none while they are to be refused.
-async fn serve(shared: Arc<Shared>, address: SocketAddr, first: TcpListener) {
+async fn serve(shared: Arc<Shared>, port: ReservedPort, first: TcpListener) {
     let mut listener = Some(first);
     let mut mode = shared.mode.subscribe();
     loop {
@@ -180,7 +172,9 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, first: TcpListener) {
         }
         let listening = match listener.take() {
             Some(listening) => listening,
-            None => TcpListener::bind(address).await.expect("the port is ours"),
+            None => TcpListener::bind(loopback(port.number()))
+                .await
+                .expect("the port is ours"),
         };
         tokio::select! {
             biased;
