@@ -91,15 +91,26 @@ async fn unsubscribing_ends_a_stream_though_the_filter_is_subscribed_to_again() 
         let world = World::default();
         let client = connected(&world, Setup::default()).await;
         let mut old = client.subscribe("a", QOS1).await.unwrap();
+        world.broker(|broker| broker.swallows = true);
         let unsubscribe = client.unsubscribe("a").into_future();
         let subscribe = async {
-            world.arrived(PacketType::Unsubscribe, 1).await;
-            client.subscribe("a", QOS1).await.unwrap()
+            let requests = world.arrived(PacketType::Unsubscribe, 1).await;
+            let answer = async {
+                // subscribed to again before UNSUBACK
+                tokio::task::yield_now().await;
+                let id = &requests[0].bytes()[2..4];
+                world.inject(&[0xB0, 2, id[0], id[1]]);
+                let requests = world.arrived(PacketType::Subscribe, 2).await;
+                let id = &requests[1].bytes()[2..4];
+                world.inject(&[0x90, 3, id[0], id[1], 1]);
+            };
+            tokio::join!(client.subscribe("a", QOS1).into_future(), answer).0
         };
-        let (unsubscribed, mut new) = tokio::join!(unsubscribe, subscribe);
+        let (unsubscribed, new) = tokio::join!(unsubscribe, subscribe);
         unsubscribed.unwrap();
         assert!(old.next().await.is_none());
-        client.publish("a", "x").qos(QOS1).await.unwrap();
+        world.inject(b"\x30\x04\x00\x01ax");
+        let mut new = new.unwrap();
         assert_eq!(new.next().await.unwrap().unwrap().payload(), b"x");
     })
     .await;
