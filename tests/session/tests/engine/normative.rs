@@ -3,18 +3,18 @@
 //!
 //! | statement | test |
 //! |---|---|
-//! | 1.5.3-1, 1.5.3-2, 2.2.2-2, 2.3.1-6, 2.3.1-7, 3.2.0-1, 3.3.1-4, 3.3.2-2, 4.7.3-1, 4.8.0-1 | `hostile` |
-//! | 2.2.2-1, 2.3.1-1, 2.3.1-2, 2.3.1-5, 3.1.0-2, 3.3.1-2, 3.3.1-3, 3.8.1-1, 3.10.1-1, 4.1.0-1, 4.3.2-1, 4.8.0-2 | here |
+//! | 1.5.3-1, 1.5.3-2, 2.2.2-2, 2.3.1-6, 2.3.1-7, 3.2.0-1, 3.3.1-4, 3.3.2-2, 3.8.4-5, 3.9.3-2, 4.7.3-1, 4.8.0-1 | `hostile` |
+//! | 2.2.2-1, 2.3.1-1, 2.3.1-2, 2.3.1-5, 3.1.0-2, 3.3.1-2, 3.3.1-3, 3.3.4-1, 3.8.1-1, 3.10.1-1, 4.1.0-1, 4.3.2-1, 4.8.0-2 | here |
 //! | 2.3.1-3, 3.3.1-1, 4.4.0-1, 4.6.0-1 | `resume` |
 //! | 3.1.0-1, 3.1.2-4, 3.1.2-6, 3.1.3-7, 3.2.2-1 | `start` |
 //! | 3.1.2-23 | `keep_alive` |
 //! | 3.8.3-3, 3.10.3-2 | `storage` |
-//! | 3.3.4-1, 4.3.2-2, 4.5.0-2, 4.6.0-2 | `incoming`, here |
+//! | 4.3.2-2, 4.5.0-2, 4.6.0-2 | `incoming` |
 //! | 3.14.4-1, 3.14.4-2, 3.14.4-3 | `shutdown` |
 //! | 4.3.1-1 | `outgoing` |
 //!
 //! Not of the session: how packets are formed (1.5.3-3, 3.1.2-1 to 3.1.2-22, 3.1.3-1 to 3.1.3-6, 3.1.3-8 and on,
-//! 3.3.2-1, 3.8.3-1, 3.8.3-2, 3.10.3-1, 3.14.1-1, 4.7.1-1 to 4.7.3-4), which the tests of `wire` cover; transport
+//! 3.3.2-1, 3.8.3-1, 3.8.3-2, 3.8.3-4, 3.10.3-1, 3.14.1-1, 4.7.1-1 to 4.7.3-4), which the tests of `wire` cover; transport
 //! (4.2.0-1) and WebSocket (6.0.0-1 to 6.0.0-4), which adapters choose. What only a server does: 2.3.1-4, 3.1.2-5,
 //! 3.1.2-7 to 3.1.2-20, 3.1.2-24, 3.1.4-1 to 3.1.4-5, 3.2.2-2 to 3.2.2-6, 3.3.1-5 to 3.3.1-12, 3.3.2-3, 3.3.5-1,
 //! 3.3.5-2, 3.8.4-1 to 3.8.4-6, 3.9.3-1, 3.10.4-1 to 3.10.4-6, 3.12.4-1, 4.1.0-2, 4.5.0-1, 4.6.0-5, 4.6.0-6. QoS 2,
@@ -178,4 +178,128 @@ fn mqtt_4_8_0_2_a_transient_error_closes_the_connection() {
     script.stage();
     assert!(script.wait(secs(20)).is_err());
     assert_eq!(script.close(), Next::AfterBackoff);
+}
+
+/// Every section of MQTT 3.1.1 with normative statements, and how many it has.
+const STATEMENTS: [(&str, u32); 37] = [
+    ("1.5.3", 3),
+    ("2.2.2", 2),
+    ("2.3.1", 7),
+    ("3.1.0", 2),
+    ("3.1.2", 24),
+    ("3.1.3", 11),
+    ("3.1.4", 5),
+    ("3.2.0", 1),
+    ("3.2.2", 6),
+    ("3.3.1", 12),
+    ("3.3.2", 3),
+    ("3.3.4", 1),
+    ("3.3.5", 2),
+    ("3.6.1", 1),
+    ("3.8.1", 1),
+    ("3.8.3", 4),
+    ("3.8.4", 6),
+    ("3.9.3", 2),
+    ("3.10.1", 1),
+    ("3.10.3", 2),
+    ("3.10.4", 6),
+    ("3.12.4", 1),
+    ("3.14.1", 1),
+    ("3.14.4", 3),
+    ("4.1.0", 2),
+    ("4.2.0", 1),
+    ("4.3.1", 1),
+    ("4.3.2", 2),
+    ("4.3.3", 2),
+    ("4.4.0", 1),
+    ("4.5.0", 2),
+    ("4.6.0", 6),
+    ("4.7.1", 3),
+    ("4.7.2", 1),
+    ("4.7.3", 4),
+    ("4.8.0", 2),
+    ("6.0.0", 4),
+];
+
+/// The tests of the modules in the list.
+const MODULES: [(&str, &str); 9] = [
+    ("`hostile`", include_str!("hostile.rs")),
+    ("here", include_str!("normative.rs")),
+    ("`resume`", include_str!("resume.rs")),
+    ("`start`", include_str!("start.rs")),
+    ("`keep_alive`", include_str!("keep_alive.rs")),
+    ("`storage`", include_str!("storage.rs")),
+    ("`incoming`", include_str!("incoming.rs")),
+    ("`shutdown`", include_str!("shutdown.rs")),
+    ("`outgoing`", include_str!("outgoing.rs")),
+];
+
+/// The ids in a text, those of a range `a to b` one by one; "and on" goes to the section's end.
+fn ids(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| c.is_whitespace() || ",|();".contains(c));
+    let mut words = words
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| !word.is_empty())
+        .peekable();
+    let mut ids: Vec<String> = Vec::new();
+    while let Some(word) = words.next() {
+        let Some((section, first)) = word.split_once('-') else {
+            continue;
+        };
+        let Ok(first) = first.parse::<u32>() else {
+            continue;
+        };
+        let mut last = (section, first);
+        if words.next_if_eq(&"to").is_some() {
+            let (section, number) = words.next().and_then(|word| word.split_once('-')).unwrap();
+            last = (section, number.parse().unwrap());
+        } else if words.next_if_eq(&"and").is_some() && words.next_if_eq(&"on").is_some() {
+            last = (section, u32::MAX);
+        }
+        let of_range = |&(id, number): &(&str, u32)| {
+            let from = (id == section && number >= first) || (id != section && id > section);
+            let to = (id == last.0 && number <= last.1) || (id != last.0 && id < last.0);
+            from && to
+        };
+        let all = STATEMENTS
+            .iter()
+            .flat_map(|&(id, count)| (1..=count).map(move |n| (id, n)));
+        ids.extend(
+            all.filter(of_range)
+                .map(|(id, number)| format!("{id}-{number}")),
+        );
+    }
+    ids
+}
+
+#[test]
+fn the_list_has_every_statement_and_each_test_names_its_own() {
+    let source = MODULES[1].1;
+    let list: Vec<&str> = source
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .collect();
+    let listed: HashSet<String> = ids(&list.join(" ")).into_iter().collect();
+    for (section, count) in STATEMENTS {
+        for number in 1..=count {
+            let id = format!("{section}-{number}");
+            assert!(listed.contains(&id), "{id} is not in the list");
+        }
+    }
+    let rows = list.iter().filter_map(|line| line.trim().strip_prefix('|'));
+    for (statements, module) in rows.filter_map(|row| row.split_once('|')) {
+        let module = module.trim().trim_end_matches('|').trim();
+        let Some((_, tests)) = MODULES.iter().find(|(name, _)| *name == module) else {
+            continue;
+        };
+        let tests: String = tests
+            .lines()
+            .filter(|line| !line.starts_with("//!"))
+            .collect();
+        for id in ids(statements) {
+            let in_name = id.replace(['.', '-'], "_");
+            let named = tests.contains(&id) || tests.contains(&in_name);
+            assert!(named, "{module} has no test for {id}");
+        }
+    }
 }

@@ -201,7 +201,7 @@ fn more_ack_slots_than_packet_ids_wrap_as_they_should() {
 }
 
 #[test]
-fn a_subscribe_without_filter_is_refused() {
+fn mqtt_3_8_3_3_and_3_10_3_2_a_packet_without_filter_is_refused() {
     let mut script = Script::new(Config::new());
     let no_filter = Some(EnqueueReason::NoFilter);
     assert_eq!(script.refusal(Item::Subscribe(vec![])), no_filter);
