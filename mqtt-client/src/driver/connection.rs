@@ -510,8 +510,7 @@ impl<'d> Connection<'d> {
     fn shrink(&mut self, state: &mut State) {
         self.input.shrink();
         self.writing.shrink();
-        state.output.shrink();
-        state.pool.shrink();
+        state.shrink();
     }
 
     /// True if reading goes on.

@@ -137,4 +137,36 @@ impl Completions {
             Slot::Free => {}
         }
     }
+
+    /// Frees its room if nobody waits, for an idle connection.
+    pub(crate) fn shrink(&mut self) {
+        if self.free.len() == self.slots.len() {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frees_its_room_once_nobody_waits() {
+        let mut completions = Completions::default();
+        let mut deferred = Deferred::default();
+        let keys: Vec<_> = (0..100).map(|_| completions.insert()).collect();
+        for &key in &keys {
+            completions.complete(key, Ok(()), &mut deferred);
+        }
+        completions.shrink();
+        for &key in &keys {
+            assert!(
+                completions
+                    .poll(key, &Context::from_waker(Waker::noop()), &mut deferred)
+                    .is_ready()
+            );
+        }
+        completions.shrink();
+        assert_eq!(completions.slots.capacity(), 0);
+    }
 }

@@ -397,6 +397,14 @@ impl State {
         }
     }
 
+    /// Frees what an idle connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.output.shrink();
+        self.pool.shrink();
+        self.completions.shrink();
+        self.router.queues().for_each(Queue::shrink);
+    }
+
     pub(crate) fn snapshot(&mut self) -> Stats {
         let mut stats = self.stats;
         stats.outbox_messages = self.outbox_messages as u64;

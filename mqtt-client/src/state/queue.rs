@@ -177,6 +177,13 @@ impl Queue {
         self.taken = std::mem::take(&mut self.queued);
     }
 
+    /// Frees the room of an empty queue, for an idle connection.
+    pub(crate) fn shrink(&mut self) {
+        if self.items.is_empty() {
+            self.items = VecDeque::new();
+        }
+    }
+
     /// Whether everything was worked off, as far as the stream has said.
     pub(crate) fn is_drained(&self) -> bool {
         self.items.is_empty() && self.taken.messages == [0; 2]
