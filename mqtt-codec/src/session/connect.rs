@@ -71,7 +71,7 @@ impl<S: Storage> Session<S> {
         self.replace_link(Phase::Connecting);
         self.link.stage = self.stage;
         self.link.staged = len as u32;
-        self.link.timers.handle_opened(now, &self.config);
+        self.link.timers.handle_opened(now);
         Ok(len)
     }
 
@@ -111,7 +111,6 @@ impl<S: Storage> Session<S> {
         if session == SessionPresent::Present && asked != Stage::Persist {
             return Err(Violation::SessionAfterClean.into());
         }
-        self.link.timers.handle_connected();
         self.link.phase = Phase::Connected;
         if session == SessionPresent::Absent {
             let (ring, slots) = self.outbox.publishes();

@@ -46,7 +46,7 @@ impl<S: Storage> Session<S> {
         }
         // what was offered before is no news
         if input.len() > self.link.left_over {
-            self.handle_life(now);
+            self.link.timers.handle_life(now);
         }
         let result = self.handle_bytes(input);
         if let Ok((consumed, _)) = result {

@@ -329,10 +329,6 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    pub(super) fn awaits_answer(&self) -> bool {
-        self.outbox.publishes.in_flight() > 0 || self.outbox.controls.in_flight() > 0
-    }
-
     /// Ends the connection with DISCONNECT, to connect again.
     pub(super) fn cycle(&mut self) {
         if self.link.phase == Phase::Connected {

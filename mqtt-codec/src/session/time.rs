@@ -11,9 +11,6 @@ impl Instant {
     /// The clock's origin.
     pub const ZERO: Self = Self(0);
 
-    /// The end of the clock, which a deadline that is never due stands at.
-    pub(super) const NEVER: Self = Self(u64::MAX);
-
     /// The instant `micros` microseconds after the origin.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
@@ -52,9 +49,6 @@ pub struct Duration(u64);
 impl Duration {
     /// No time at all.
     pub const ZERO: Self = Self(0);
-
-    /// Longer than any clock runs.
-    pub(super) const FOREVER: Self = Self(u64::MAX);
 
     /// A span of `micros` microseconds.
     #[must_use]

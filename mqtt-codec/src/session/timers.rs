@@ -1,69 +1,70 @@
-use super::link::{Phase, Reading};
-use super::{Config, Duration, Error, Event, Instant, Session, Storage, Timeout};
+use core::num::NonZeroU16;
 
-/// A deadline of the connection.
+use super::link::{Phase, Reading};
+use super::{Duration, Error, Event, Instant, Session, Storage, Timeout};
+
+/// What has a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
     ConnAck,
-    PingRequest,
     PingResponse,
     Write,
     Acknowledgement,
     Stall,
+    PingRequest,
 }
 
-const TIMERS: [Timer; 6] = [
-    Timer::ConnAck,
-    Timer::PingRequest,
-    Timer::PingResponse,
-    Timer::Write,
-    Timer::Acknowledgement,
-    Timer::Stall,
-];
+/// Timers with a start of their own: all but `PingRequest`.
+const STARTS: usize = Timer::PingRequest as usize;
 
-/// The deadlines of one connection, and the times that Keep Alive runs from.
+/// When the time limits of one connection began, and the times that Keep Alive runs from.
+///
+/// Times are in steps of 256 µs, and two of them are compared by their distance, which may be twelve days: half the code and half the memory of 64 bits on a small processor.
 #[derive(Debug)]
 pub(super) struct Timers {
-    /// [`Instant::NEVER`] for one that does not run.
-    deadlines: [Instant; TIMERS.len()],
-    last_sent: Instant,
-    last_received: Instant,
+    starts: [u32; STARTS],
+    last_sent: u32,
+    last_received: u32,
+    /// A bit for each timer that runs.
+    running: u8,
     /// PINGREQ sent or about to be, without PINGRESP yet.
-    pings: u16,
+    pings: u8,
 }
 
 impl Timers {
     pub(super) const fn new() -> Self {
         Self {
-            deadlines: [Instant::NEVER; TIMERS.len()],
-            last_sent: Instant::ZERO,
-            last_received: Instant::ZERO,
+            starts: [0; STARTS],
+            last_sent: 0,
+            last_received: 0,
+            running: 0,
             pings: 0,
         }
     }
 
-    pub(super) fn handle_opened(&mut self, now: Instant, config: &Config) {
+    pub(super) fn handle_opened(&mut self, now: Instant) {
+        let now = steps(now.as_micros());
         self.last_sent = now;
         self.last_received = now;
-        self.run(Timer::ConnAck, now, config.connect_timeout);
-    }
-
-    pub(super) fn handle_connected(&mut self) {
-        self.stop(Timer::ConnAck);
+        self.starts = [now; STARTS];
+        self.running = 1 << Timer::ConnAck as u8;
     }
 
     pub(super) fn handle_written(&mut self, now: Instant) {
-        self.last_sent = now;
+        self.last_sent = steps(now.as_micros());
         self.stop(Timer::Write);
+    }
+
+    /// Any byte is a sign of life, that of a large packet still arriving too.
+    pub(super) fn handle_life(&mut self, now: Instant) {
+        self.last_received = steps(now.as_micros());
+        self.stop(Timer::PingResponse);
     }
 
     /// False if no PINGREQ was answered by it.
     pub(super) fn handle_ping_response(&mut self) -> bool {
         let asked = self.pings > 0;
         self.pings = self.pings.saturating_sub(1);
-        if self.pings == 0 {
-            self.stop(Timer::PingResponse);
-        }
         asked
     }
 
@@ -71,47 +72,36 @@ impl Timers {
         self.stop(Timer::Acknowledgement);
     }
 
-    /// What Keep Alive runs from: with a PINGREQ under way no second one is due for the silence of the peer.
-    fn silent_since(&self) -> Instant {
-        if self.pings > 0 {
-            self.last_sent
-        } else {
-            self.last_sent.min(self.last_received)
-        }
-    }
-
-    fn deadline(&self, timer: Timer) -> Instant {
-        let deadline = self.deadlines.get(timer as usize);
-        deadline.copied().unwrap_or(Instant::NEVER)
-    }
-
-    fn set(&mut self, timer: Timer, deadline: Instant) {
-        if let Some(place) = self.deadlines.get_mut(timer as usize) {
-            *place = deadline;
-        }
-    }
-
+    /// It starts anew, if it runs.
     fn stop(&mut self, timer: Timer) {
-        self.set(timer, Instant::NEVER);
+        self.running &= !(1 << timer as u8);
     }
 
-    /// Starts the timer unless it runs; [`Duration::FOREVER`] stops it.
+    /// How long Keep Alive runs: with a PINGREQ under way, no second one is due for the silence of the peer.
+    fn silence(&self, now: u32) -> u32 {
+        let sent = now.wrapping_sub(self.last_sent);
+        if self.pings > 0 {
+            sent
+        } else {
+            sent.max(now.wrapping_sub(self.last_received))
+        }
+    }
+
+    /// Starts the timer unless it runs, and makes it the first if it has fewer steps left.
     #[inline(never)]
-    fn run(&mut self, timer: Timer, now: Instant, span: Duration) {
-        if self.deadline(timer) == Instant::NEVER || span == Duration::FOREVER {
-            self.set(timer, now + span);
+    fn limit(&mut self, first: &mut (u32, Timer), timer: Timer, now: u32, span: u32) {
+        let Some(start) = self.starts.get_mut(timer as usize) else {
+            return;
+        };
+        let bit = 1 << timer as u8;
+        if self.running & bit == 0 {
+            self.running |= bit;
+            *start = now;
         }
-    }
-
-    /// The timer that is due first; any if none runs.
-    fn earliest(&self) -> Timer {
-        let mut earliest = Timer::ConnAck;
-        for timer in TIMERS {
-            if self.deadline(timer) < self.deadline(earliest) {
-                earliest = timer;
-            }
+        let left = span.saturating_sub(now.wrapping_sub(*start));
+        if left < first.0 {
+            *first = (left, timer);
         }
-        earliest
     }
 }
 
@@ -119,9 +109,9 @@ impl<S: Storage> Session<S> {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something happens before. To be asked
     /// last, before the caller sleeps; `None` without connection.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
-        let timer = self.update_timers(now);
-        let deadline = self.link.timers.deadline(timer);
-        (deadline != Instant::NEVER).then_some(deadline)
+        let (left, _) = self.update_timers(now);
+        let step = now.as_micros() >> STEP_BITS;
+        (left != NEVER).then(|| Instant::from_micros((step + u64::from(left)) << STEP_BITS))
     }
 
     /// Acts on what is due. Bytes already readable must have gone through [`handle_input`](Self::handle_input)
@@ -130,8 +120,8 @@ impl<S: Storage> Session<S> {
     /// # Errors
     /// The connection is over: close the transport and call [`handle_closed`](Self::handle_closed).
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        let timer = self.update_timers(now);
-        if self.link.timers.deadline(timer) > now {
+        let (left, timer) = self.update_timers(now);
+        if left > 0 {
             return Ok(());
         }
         Err(Error::Timeout(match timer {
@@ -139,53 +129,81 @@ impl<S: Storage> Session<S> {
             Timer::PingResponse => Timeout::PingResponse,
             Timer::Write => Timeout::Write,
             Timer::Acknowledgement => Timeout::Acknowledgement,
+            Timer::Stall => {
+                self.link.reading = Reading::Overrun;
+                self.link.timers.handle_life(now);
+                self.event = Some(Event::ReadOn);
+                return Ok(());
+            }
             Timer::PingRequest => {
                 self.link.ping_wanted = true;
-                let span = self.ping_timeout();
                 let timers = &mut self.link.timers;
                 timers.pings = timers.pings.saturating_add(1);
                 // In the caller's buffer it may wait for the transport: the next one is not due before its own interval.
-                timers.last_sent = now;
-                timers.run(Timer::PingResponse, now, span);
-                return Ok(());
-            }
-            Timer::Stall => {
-                self.link.timers.stop(Timer::Stall);
-                self.link.reading = Reading::Overrun;
-                self.handle_life(now);
-                self.event = Some(Event::ReadOn);
+                timers.last_sent = steps(now.as_micros());
                 return Ok(());
             }
         }))
     }
 
-    /// Starts and stops what depends on the state of the session; returns the timer that is due first.
+    /// Starts and stops the timers by the state of the session. Returns which is due first, and the steps until then.
     #[inline(never)]
-    fn update_timers(&mut self, now: Instant) -> Timer {
-        let paused = self.link.reading == Reading::Paused;
-        let unwritten = self.link.staged != self.link.written || !self.link.packet.is_none();
-        // while nothing is read, no acknowledgement can come
-        let awaited = self.outbox.publishes.in_flight() > 0 && !paused;
-        let stalls = paused && self.awaits_answer();
-        let ack_timeout = self.config.ack_timeout.unwrap_or(Duration::FOREVER);
-        for (timer, runs, span) in [
-            (Timer::Write, unwritten, self.config.write_timeout),
-            (Timer::Acknowledgement, awaited, ack_timeout),
-            (Timer::Stall, stalls, self.config.stall_timeout),
-        ] {
-            let span = if runs { span } else { Duration::FOREVER };
-            self.link.timers.run(timer, now, span);
+    fn update_timers(&mut self, now: Instant) -> (u32, Timer) {
+        let now = steps(now.as_micros());
+        let config = &self.config;
+        let link = &mut self.link;
+        let timers = &mut link.timers;
+        let seconds = u32::from(config.keep_alive.map_or(0, NonZeroU16::get));
+        let connecting = link.phase == Phase::Connecting;
+        let unwritten = link.staged != link.written || !link.packet.is_none();
+        // while nothing is read, no answer can come
+        let paused = link.reading == Reading::Paused;
+        let pinged = timers.pings > 0;
+        let published = self.outbox.publishes.in_flight() > 0;
+        let stalls = paused && (published || self.outbox.controls.in_flight() > 0);
+
+        let mut first = (NEVER, Timer::PingRequest);
+        // within a packet it cannot leave, nor twice; there the write time-out guards
+        let can_ping = link.phase == Phase::Connected && link.packet.is_none() && !link.ping_wanted;
+        if can_ping && seconds > 0 {
+            first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
         }
-        let due = self.ping_due();
-        self.link.timers.set(Timer::PingRequest, due);
-        self.link.timers.earliest()
+        if connecting {
+            timers.limit(
+                &mut first,
+                Timer::ConnAck,
+                now,
+                span(config.connect_timeout),
+            );
+        }
+        if unwritten {
+            timers.limit(&mut first, Timer::Write, now, span(config.write_timeout));
+        } else {
+            timers.stop(Timer::Write);
+        }
+        if stalls {
+            timers.limit(&mut first, Timer::Stall, now, span(config.stall_timeout));
+        } else {
+            timers.stop(Timer::Stall);
+        }
+        if pinged && !paused {
+            timers.limit(&mut first, Timer::PingResponse, now, ping_timeout(seconds));
+        } else {
+            timers.stop(Timer::PingResponse);
+        }
+        match config.ack_timeout {
+            Some(timeout) if published && !paused => {
+                timers.limit(&mut first, Timer::Acknowledgement, now, span(timeout));
+            }
+            _ => timers.stop(Timer::Acknowledgement),
+        }
+        first
     }
 
     /// The caller stops reading because its consumers cannot keep up. The deadline of a PINGRESP pauses as well.
     pub fn handle_paused(&mut self) {
         if self.link.reading == Reading::On {
             self.link.reading = Reading::Paused;
-            self.link.timers.stop(Timer::PingResponse);
         }
     }
 
@@ -194,45 +212,31 @@ impl<S: Storage> Session<S> {
         if self.link.reading == Reading::Paused {
             self.link.reading = Reading::On;
             self.link.timers.stop(Timer::Stall);
-            self.handle_life(now);
+            self.link.timers.handle_life(now);
         }
     }
+}
 
-    /// Any byte is a sign of life, that of a large packet still arriving too.
-    pub(super) fn handle_life(&mut self, now: Instant) {
-        let span = self.ping_timeout();
-        let timers = &mut self.link.timers;
-        timers.last_received = now;
-        if timers.pings > 0 {
-            timers.stop(Timer::PingResponse);
-            timers.run(Timer::PingResponse, now, span);
-        }
-    }
+/// Microseconds in steps of 256, modulo 2³².
+const fn steps(micros: u64) -> u32 {
+    (micros >> STEP_BITS) as u32
+}
 
-    /// When a PINGREQ is due: after three quarters of Keep Alive, so that the broker has heard of us, and we of it,
-    /// before it runs out. It can neither leave within a packet nor twice; there the write time-out guards.
-    fn ping_due(&self) -> Instant {
-        match self.config.keep_alive {
-            Some(seconds)
-                if self.link.phase == Phase::Connected
-                    && self.link.packet.is_none()
-                    && !self.link.ping_wanted =>
-            {
-                let span = Duration::from_micros(u64::from(seconds.get()) * 750_000);
-                self.link.timers.silent_since() + span
-            }
-            _ => Instant::NEVER,
-        }
-    }
+const STEP_BITS: u32 = 8;
 
-    /// How long the answer to a PINGREQ may take: half of Keep Alive, so that a silent peer is noticed within one and
-    /// a quarter of it. No limit while nothing is read.
-    fn ping_timeout(&self) -> Duration {
-        match self.config.keep_alive {
-            Some(seconds) if self.link.reading != Reading::Paused => {
-                Duration::from_micros(u64::from(seconds.get()) * 500_000)
-            }
-            _ => Duration::FOREVER,
-        }
-    }
+/// No limit. As a span it is twelve days.
+const NEVER: u32 = u32::MAX;
+
+fn span(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros() >> STEP_BITS).unwrap_or(NEVER)
+}
+
+/// Three quarters of Keep Alive: the broker is to have heard of us, and we of it, before it runs out.
+const fn ping_interval(seconds: u32) -> u32 {
+    (seconds * (750_000 >> 4)) >> (STEP_BITS - 4)
+}
+
+/// Half of Keep Alive: a silent peer is noticed within one and a quarter of it.
+const fn ping_timeout(seconds: u32) -> u32 {
+    (seconds * (500_000 >> 4)) >> (STEP_BITS - 4)
 }

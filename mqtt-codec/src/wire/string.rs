@@ -190,6 +190,7 @@ impl<'a> Reader<'a> {
 
 /// Whether there is a U+0000. No `contains`: its search for words is long, and the strings are short.
 #[inline(never)]
+#[allow(clippy::manual_contains, reason = "`contains` searches by words")]
 pub(super) fn has_nul(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| *byte == 0)
 }
