@@ -1,6 +1,6 @@
 use crate::wire::{
-    Ack, ConnAck, DecodeError, FixedHeader, PacketId, PacketType, PublishHeader, QoS, SubAck,
-    SubAckCodes,
+    Ack, ConnAck, DecodeError, Delivery, FixedHeader, PacketId, PacketType, PublishHeader, QoS,
+    SubAck, SubAckCodes,
 };
 
 use super::link::{Arriving, Incoming, Phase, Reading};
@@ -10,11 +10,10 @@ use super::{
     Storage, Violation,
 };
 
-/// Where the flags of a PUBLISH have its QoS.
-const QOS_BITS: u8 = 0b0110;
-
 /// A place for the acknowledgement of a message.
 enum Admission {
+    /// QoS 0.
+    NotNeeded,
     Granted(AckToken),
     /// Every place is taken.
     Blocked,
@@ -154,16 +153,14 @@ impl<S: Storage> Session<S> {
         body: &'b [u8],
     ) -> Taken<'b, S> {
         let remaining_length = header.remaining_length.get();
-        if header.flags & QOS_BITS == QoS::ExactlyOnce.bits() << 1 {
-            return Err(Error::QoS2Session);
-        }
         let left = remaining_length - body.len() as u32;
         let oversized = remaining_length > self.config.max_incoming;
-        if oversized && self.config.oversized == Oversized::Close {
-            return Err(Error::Oversized { remaining_length });
-        }
         let buffer = self.config.receive_buffer;
-        if left > 0 && !oversized && header_len as u32 + remaining_length <= buffer {
+        if oversized {
+            if self.config.oversized == Oversized::Close {
+                return Err(Error::Oversized { remaining_length });
+            }
+        } else if left > 0 && header_len as u32 + remaining_length <= buffer {
             return Ok((0, None));
         }
         let Some((publish, head_len)) = PublishHeader::decode(header, body)? else {
@@ -172,42 +169,51 @@ impl<S: Storage> Session<S> {
             }
             return self.handle_endless_topic(header, header_len, body);
         };
-        let token = match publish.delivery.packet_id().map(|id| self.admit(id)) {
-            None => None,
-            Some(Admission::Granted(token)) => Some(token),
-            Some(Admission::Blocked) => return Ok((0, Some(Input::Blocked))),
-            Some(Admission::Discard) => {
+        let consumed = header_len + body.len();
+        let admission = match publish.delivery {
+            Delivery::AtMostOnce => Admission::NotNeeded,
+            Delivery::AtLeastOnce { id, .. } => self.admit(id),
+            Delivery::ExactlyOnce { .. } => return Err(Error::QoS2Session),
+        };
+        let token = match admission {
+            Admission::NotNeeded => None,
+            Admission::Granted(token) => Some(token),
+            Admission::Blocked => return Ok((0, Some(Input::Blocked))),
+            Admission::Discard => {
                 self.skip(left);
                 let discarded = Input::Discarded { remaining_length };
-                return Ok((header_len + body.len(), Some(discarded)));
+                return Ok((consumed, Some(discarded)));
             }
         };
-        self.link.incoming = Incoming {
-            what: Arriving::Payload,
-            left,
-            for_ack: token.is_some(),
-        };
-        let brought = if oversized {
+        if left > 0 {
+            self.link.incoming = Incoming {
+                what: Arriving::Payload,
+                left,
+                for_ack: token.is_some(),
+            };
+        }
+        if oversized {
             self.link.incoming.what = Arriving::Skipped;
             if let Some(token) = token {
                 self.acknowledge(token);
             }
-            Input::Oversized {
-                topic: Some(publish.topic),
+            let topic = Some(publish.topic);
+            let oversized = Input::Oversized {
+                topic,
                 remaining_length,
-            }
-        } else {
-            Input::Message(Message {
-                topic: publish.topic,
-                qos: publish.delivery.qos(),
-                retain: publish.retain,
-                dup: publish.delivery.dup(),
-                payload: body.get(head_len..).unwrap_or_default(),
-                payload_len: publish.payload_len,
-                token,
-            })
+            };
+            return Ok((consumed, Some(oversized)));
+        }
+        let message = Message {
+            topic: publish.topic,
+            qos: publish.delivery.qos(),
+            retain: publish.retain,
+            dup: publish.delivery.dup(),
+            payload: body.get(head_len..).unwrap_or_default(),
+            payload_len: publish.payload_len,
+            token,
         };
-        Ok((header_len + body.len(), Some(brought)))
+        Ok((consumed, Some(Input::Message(message))))
     }
 
     /// A PUBLISH whose topic fills the whole receive buffer: only its packet id is of interest.
@@ -224,8 +230,12 @@ impl<S: Storage> Session<S> {
         let Some((length, _)) = body.split_first_chunk() else {
             return Ok((0, None));
         };
+        let qos = QoS::from_bits(header.flags >> 1 & 0b11);
+        if qos == Some(QoS::ExactlyOnce) {
+            return Err(Error::QoS2Session);
+        }
         self.skip(remaining_length - 2);
-        if header.flags & QOS_BITS != 0 {
+        if qos == Some(QoS::AtLeastOnce) {
             let before = u32::from(u16::from_be_bytes(*length));
             self.link.incoming.what = Arriving::PacketId { before };
         }
@@ -245,7 +255,7 @@ impl<S: Storage> Session<S> {
         let for_ack = match self.admit(id) {
             Admission::Blocked => return Ok((0, Some(Input::Blocked))),
             Admission::Granted(token) => self.acknowledge(token),
-            Admission::Discard => false,
+            Admission::NotNeeded | Admission::Discard => false,
         };
         self.skip(self.link.incoming.left - 2);
         self.link.incoming.for_ack = for_ack;
