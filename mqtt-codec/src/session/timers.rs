@@ -89,7 +89,7 @@ impl Timers {
 
     /// Starts the timer unless it runs, and makes it the first if it has fewer steps left.
     #[inline(never)]
-    fn limit(&mut self, first: &mut (u32, Timer), timer: Timer, now: u32, span: u32) {
+    fn limit(&mut self, first: &mut (u32, Timer), timer: Timer, now: u32, span: Duration) {
         let Some(start) = self.starts.get_mut(timer as usize) else {
             return;
         };
@@ -98,6 +98,7 @@ impl Timers {
             self.running |= bit;
             *start = now;
         }
+        let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(NEVER);
         let left = span.saturating_sub(now.wrapping_sub(*start));
         if left < first.0 {
             *first = (left, timer);
@@ -168,34 +169,23 @@ impl<S: Storage> Session<S> {
         if can_ping && seconds > 0 {
             first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
         }
-        if connecting {
-            timers.limit(
-                &mut first,
-                Timer::ConnAck,
-                now,
-                span(config.connect_timeout),
-            );
-        }
-        if unwritten {
-            timers.limit(&mut first, Timer::Write, now, span(config.write_timeout));
-        } else {
-            timers.stop(Timer::Write);
-        }
-        if stalls {
-            timers.limit(&mut first, Timer::Stall, now, span(config.stall_timeout));
-        } else {
-            timers.stop(Timer::Stall);
-        }
-        if pinged && !paused {
-            timers.limit(&mut first, Timer::PingResponse, now, ping_timeout(seconds));
-        } else {
-            timers.stop(Timer::PingResponse);
-        }
-        match config.ack_timeout {
-            Some(timeout) if published && !paused => {
-                timers.limit(&mut first, Timer::Acknowledgement, now, span(timeout));
+        let ping_timeout = Duration::from_micros(u64::from(seconds) * 500_000);
+        let ack_timeout = config.ack_timeout.filter(|_| published && !paused);
+        let limits = [
+            (Timer::ConnAck, connecting.then_some(config.connect_timeout)),
+            (Timer::Write, unwritten.then_some(config.write_timeout)),
+            (Timer::Stall, stalls.then_some(config.stall_timeout)),
+            (
+                Timer::PingResponse,
+                (pinged && !paused).then_some(ping_timeout),
+            ),
+            (Timer::Acknowledgement, ack_timeout),
+        ];
+        for (timer, span) in limits {
+            match span {
+                Some(span) => timers.limit(&mut first, timer, now, span),
+                None => timers.stop(timer),
             }
-            _ => timers.stop(Timer::Acknowledgement),
         }
         first
     }
@@ -227,16 +217,7 @@ const STEP_BITS: u32 = 8;
 /// No limit. As a span it is twelve days.
 const NEVER: u32 = u32::MAX;
 
-fn span(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros() >> STEP_BITS).unwrap_or(NEVER)
-}
-
 /// Three quarters of Keep Alive: the broker is to have heard of us, and we of it, before it runs out.
 const fn ping_interval(seconds: u32) -> u32 {
     (seconds * (750_000 >> 4)) >> (STEP_BITS - 4)
-}
-
-/// Half of Keep Alive: a silent peer is noticed within one and a quarter of it.
-const fn ping_timeout(seconds: u32) -> u32 {
-    (seconds * (500_000 >> 4)) >> (STEP_BITS - 4)
 }
