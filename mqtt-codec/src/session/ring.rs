@@ -293,11 +293,11 @@ impl Ring {
     }
 
     fn release<H>(&mut self, slots: &mut [Slot<H>]) {
-        while self.len > 0
-            && self
-                .slot(slots, 0)
-                .is_some_and(|slot| slot.handle.is_none())
-        {
+        let is_hole = |slots: &[Slot<H>], head| {
+            let slot = slots.get(usize::from(head));
+            slot.is_some_and(|slot: &Slot<H>| slot.handle.is_none())
+        };
+        while self.len > 0 && is_hole(slots, self.head) {
             self.head_id = self.ids.after(self.head_id);
             self.head += 1;
             if usize::from(self.head) >= slots.len() {
