@@ -15,7 +15,9 @@ const MANIFEST: &str = "tests/no-alloc/Cargo.toml";
 /// A program with the same frame that calls nothing of ours.
 const BASELINE: &str = "baseline";
 /// Programs measured against it.
-const PROGRAMS: &[&str] = &["wire", "client", "engine"];
+const PROGRAMS: &[&str] = &["wire", CLIENT, "engine"];
+/// The one whose size is recorded.
+const CLIENT: &str = "client";
 const LARGEST: usize = 12;
 
 /// Where the calls of the engine are, and the program that must make each of them.
@@ -49,7 +51,8 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
         "{:<30} {:<8} {:>6} {:>7} {:>6} {:>6} {:>12}",
         "bytes added on", "by", "text", "rodata", "data", "bss", "text+rodata"
     );
-    for target in project::LINK_TARGETS {
+    for link_target in project::LINK_TARGETS {
+        let target = link_target.name;
         cmd!(
             workspace.shell,
             "cargo build --quiet --release --locked --manifest-path {MANIFEST} --target {target}"
@@ -71,6 +74,14 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
             for Symbol { name, size } in program.functions.iter().take(LARGEST) {
                 println!("    {size:>6}  {}", readable(name));
             }
+            ensure!(
+                name != &CLIENT
+                    || added.flash() <= link_target.client_bytes + project::CLIENT_MARGIN,
+                "`{CLIENT}` adds {} bytes on {target}, over the {} recorded in project.rs and the {} of margin",
+                added.flash(),
+                link_target.client_bytes,
+                project::CLIENT_MARGIN
+            );
             refuse(&program, target, "64-bit division", |symbol| {
                 WIDE_DIVISION.contains(&symbol)
             })?;

@@ -28,7 +28,7 @@ pub(crate) fn install_targets(workspace: &Workspace) -> Result<()> {
         .context(RUSTUP_MISSING)?;
     for target in project::BARE_METAL_TARGETS
         .iter()
-        .chain(project::LINK_TARGETS)
+        .chain(project::LINK_TARGETS.iter().map(|target| &target.name))
     {
         if !installed.lines().any(|line| line == *target) {
             cmd!(workspace.shell, "rustup target add {target}").run()?;
