@@ -1,7 +1,7 @@
 //! A connection ends, another goes on with the session: nothing is lost, repeated wrongly or out of order.
 
 use mqtt_codec::session::{Config, Duration};
-use mqtt_codec::wire::{PacketId, PacketType, SessionPresent};
+use mqtt_codec::wire::{PacketId, PacketType, Retain, SessionPresent};
 use testkit::{AckOrder, Frame, Item, Pair, Script};
 
 use crate::{millis, secs};
@@ -264,17 +264,54 @@ fn scenario_with_lost_session(cut_at: usize) -> Pair {
 fn dup_is_set_exactly_if_a_byte_reached_the_transport() {
     for written in 0..=20 {
         let mut script = Script::connected(Config::new());
-        script.enqueue(Item::numbered(1)); // ten bytes each
-        script.enqueue(Item::numbered(2));
-        assert_eq!(script.stage().len(), 20);
-        for _ in 0..written {
-            script.written(1);
+        assert_dup_follows_written_bytes(&mut script, written);
+    }
+}
+
+/// The engine counts them modulo 2³²: here the count wraps before, within and after two messages.
+#[test]
+fn dup_is_right_where_the_count_of_bytes_wraps() {
+    for before_wrap in 0..=22 {
+        for written in 0..=20 {
+            let mut script = Script::new(Config::new());
+            let connect = script.open().len() as u64;
+            script.close();
+            script.connect(SessionPresent::Absent);
+            pass_at_most_once(&mut script, (1 << 32) - before_wrap - connect);
+            assert_dup_follows_written_bytes(&mut script, written);
         }
-        script.close();
-        script.connect(SessionPresent::Present);
-        let flags: Vec<u8> = script.transmit_frames().iter().map(Frame::flags).collect();
-        let dup = |began: bool| if began { 0b1010 } else { 0b0010 };
-        assert_eq!(flags, [dup(written > 0), dup(written > 10)], "{written}");
+    }
+}
+
+fn assert_dup_follows_written_bytes(script: &mut Script, written: usize) {
+    script.enqueue(Item::numbered(1)); // ten bytes each
+    script.enqueue(Item::numbered(2));
+    assert_eq!(script.stage().len(), 20);
+    for _ in 0..written {
+        script.written(1);
+    }
+    script.close();
+    script.connect(SessionPresent::Present);
+    let flags: Vec<u8> = script.transmit_frames().iter().map(Frame::flags).collect();
+    let dup = |began: bool| if began { 0b1010 } else { 0b0010 };
+    assert_eq!(flags, [dup(written > 0), dup(written > 10)], "{written}");
+}
+
+/// Has that many bytes pass in QoS 0 messages, whose payloads exist nowhere.
+fn pass_at_most_once(script: &mut Script, bytes: u64) {
+    const MESSAGES: u64 = 17;
+    const HEADER: u64 = 8;
+    for n in 0..MESSAGES {
+        let len = bytes * (n + 1) / MESSAGES - bytes * n / MESSAGES;
+        let topic = "t".try_into().unwrap();
+        let payload_len = (len - HEADER) as u32;
+        let header = script
+            .session
+            .publish_at_most_once(topic, Retain::No, payload_len, &mut [0; HEADER as usize])
+            .unwrap();
+        assert_eq!(header, Some(HEADER as usize));
+        script.session.advance(len as usize);
+        script.written(len as usize);
     }
 }
 
