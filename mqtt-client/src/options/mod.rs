@@ -281,7 +281,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Reconnects when a PUBLISH was not acknowledged for this long. Default: never. 1 ms to 24 h.
+    /// Reconnects when a PUBLISH, SUBSCRIBE or UNSUBSCRIBE was not acknowledged for this long. Default: never. 1 ms to
+    /// 24 h.
     pub fn ack_timeout(mut self, limit: Duration) -> Self {
         self.tuning.ack_timeout = Some(limit);
         self

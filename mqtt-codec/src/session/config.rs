@@ -27,7 +27,8 @@ pub enum Oversized {
     Close,
 }
 
-/// Settings of a [`Session`](super::Session). All durations are the caller's clock's.
+/// Settings of a [`Session`](super::Session). All durations are the caller's clock's. They are kept to 256 µs,
+/// and over 2⁴⁰ µs, twelve days, count as that.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -41,7 +42,8 @@ pub struct Config {
     pub write_timeout: Duration,
     /// How long reading may be paused while something of ours awaits an answer. Default 10 s.
     pub stall_timeout: Duration,
-    /// How long one PUBLISH may be the oldest unacknowledged one. Default `None`: for ever.
+    /// How long one PUBLISH, and one SUBSCRIBE or UNSUBSCRIBE, may be the oldest unacknowledged one. Default `None`:
+    /// for ever.
     pub ack_timeout: Option<Duration>,
     /// Connections that may end with one PUBLISH as the oldest unacknowledged one before it counts as
     /// undeliverable. Default `None`: no limit.

@@ -149,7 +149,8 @@ pub enum Timeout {
     PingResponse,
     /// The transport took no byte for [`Config::write_timeout`](super::Config::write_timeout).
     Write,
-    /// The oldest PUBLISH was not acknowledged within [`Config::ack_timeout`](super::Config::ack_timeout).
+    /// The oldest PUBLISH, or the oldest SUBSCRIBE or UNSUBSCRIBE, was not acknowledged within
+    /// [`Config::ack_timeout`](super::Config::ack_timeout).
     Acknowledgement,
 }
 
@@ -159,7 +160,7 @@ impl fmt::Display for Timeout {
             Self::ConnAck => "no CONNACK in time",
             Self::PingResponse => "no answer to PINGREQ in time",
             Self::Write => "the transport takes no more bytes",
-            Self::Acknowledgement => "no PUBACK in time",
+            Self::Acknowledgement => "no acknowledgement in time",
         })
     }
 }

@@ -318,14 +318,14 @@ impl<S: Storage> Session<S> {
         let Some((handle, _)) = ring.take(slots, offset) else {
             return unexpected;
         };
+        // it was the oldest
+        if offset == 0 {
+            self.link.timers.handle_acknowledged(kind);
+        }
         Ok(match (codes, kind) {
             (Some(codes), _) => Input::Subscribed { handle, codes },
             (None, Kind::Control) => Input::Unsubscribed { handle },
             (None, Kind::Publish) => {
-                // it was the oldest
-                if offset == 0 {
-                    self.link.timers.handle_acknowledged();
-                }
                 self.change = Some(Change::Removed(id));
                 Input::Acknowledged { id, handle }
             }

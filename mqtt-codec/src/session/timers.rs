@@ -1,6 +1,7 @@
 use core::num::NonZeroU16;
 
 use super::link::{Phase, Reading};
+use super::outbox::Kind;
 use super::{Duration, Error, Event, Instant, Session, Storage, Timeout};
 
 /// What has a time limit.
@@ -9,7 +10,10 @@ enum Timer {
     ConnAck,
     PingResponse,
     Write,
+    /// Of the oldest PUBLISH.
     Acknowledgement,
+    /// Of the oldest SUBSCRIBE or UNSUBSCRIBE.
+    Answer,
     Stall,
     PingRequest,
 }
@@ -68,8 +72,12 @@ impl Timers {
         asked
     }
 
-    pub(super) fn handle_acknowledged(&mut self) {
-        self.stop(Timer::Acknowledgement);
+    /// Another packet of this kind is the oldest.
+    pub(super) fn handle_acknowledged(&mut self, kind: Kind) {
+        self.stop(match kind {
+            Kind::Publish => Timer::Acknowledgement,
+            Kind::Control => Timer::Answer,
+        });
     }
 
     /// It starts anew, if it runs.
@@ -129,7 +137,7 @@ impl<S: Storage> Session<S> {
             Timer::ConnAck => Timeout::ConnAck,
             Timer::PingResponse => Timeout::PingResponse,
             Timer::Write => Timeout::Write,
-            Timer::Acknowledgement => Timeout::Acknowledgement,
+            Timer::Acknowledgement | Timer::Answer => Timeout::Acknowledgement,
             Timer::Stall => {
                 self.link.reading = Reading::Overrun;
                 self.link.timers.handle_life(now);
@@ -161,7 +169,8 @@ impl<S: Storage> Session<S> {
         let paused = link.reading == Reading::Paused;
         let pinged = timers.pings > 0;
         let published = self.outbox.publishes.in_flight() > 0;
-        let stalls = paused && (published || self.outbox.controls.in_flight() > 0);
+        let asked = self.outbox.controls.in_flight() > 0;
+        let stalls = paused && (published || asked);
 
         let mut first = (NEVER, Timer::PingRequest);
         // within a packet it cannot leave, nor twice; there the write time-out guards
@@ -170,7 +179,7 @@ impl<S: Storage> Session<S> {
             first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
         }
         let ping_timeout = Duration::from_micros(u64::from(seconds) * 500_000);
-        let ack_timeout = config.ack_timeout.filter(|_| published && !paused);
+        let ack_timeout = config.ack_timeout.filter(|_| !paused);
         let limits = [
             (Timer::ConnAck, connecting.then_some(config.connect_timeout)),
             (Timer::Write, unwritten.then_some(config.write_timeout)),
@@ -179,7 +188,8 @@ impl<S: Storage> Session<S> {
                 Timer::PingResponse,
                 (pinged && !paused).then_some(ping_timeout),
             ),
-            (Timer::Acknowledgement, ack_timeout),
+            (Timer::Acknowledgement, ack_timeout.filter(|_| published)),
+            (Timer::Answer, ack_timeout.filter(|_| asked)),
         ];
         for (timer, span) in limits {
             match span {
@@ -214,7 +224,7 @@ const fn steps(micros: u64) -> u32 {
 
 const STEP_BITS: u32 = 8;
 
-/// No limit. As a span it is twelve days.
+/// No limit; as a span it is twelve days.
 const NEVER: u32 = u32::MAX;
 
 /// Three quarters of Keep Alive: the broker is to have heard of us, and we of it, before it runs out.

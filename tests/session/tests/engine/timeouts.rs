@@ -1,6 +1,6 @@
 //! Time-outs beside Keep Alive.
 
-use mqtt_codec::session::{Error, Next, Timeout};
+use mqtt_codec::session::{Duration, Error, Instant, Next, Timeout};
 use mqtt_codec::wire::SessionPresent;
 use testkit::{Item, Pair, Script};
 
@@ -135,4 +135,65 @@ fn a_closed_session_has_no_deadline() {
     assert_eq!(script.session.poll_timeout(script.now), None);
     script.wait(secs(1_000)).unwrap();
     script.connect(SessionPresent::Present);
+}
+
+#[test]
+fn the_ack_timeout_is_that_of_the_oldest_subscribe_too_however_many_publishes_are_acknowledged() {
+    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10))));
+    script.enqueue(Item::subscribe("a"));
+    script.enqueue(Item::unsubscribe("b"));
+    script.transmit();
+    let mut seconds_pass = |script: &mut Script, count| {
+        for _ in 0..count {
+            let [high, low] = script.enqueue(Item::numbered(1)).get().to_be_bytes();
+            script.transmit();
+            script.wait(secs(1))?;
+            script.receive(&[0x40, 2, high, low])?;
+        }
+        Ok(())
+    };
+    seconds_pass(&mut script, 8).unwrap();
+    script.receive(&[0x90, 3, 0xFC, 0, 1]).unwrap();
+    // the second is the oldest from here on
+    seconds_pass(&mut script, 9).unwrap();
+    assert_eq!(
+        seconds_pass(&mut script, 1),
+        Err(Error::Timeout(Timeout::Acknowledgement))
+    );
+}
+
+#[test]
+fn deadlines_are_met_across_the_wrap_of_the_engines_time() {
+    const WRAP: u64 = 1 << 40;
+    for before in 0..14 {
+        let mut script = Script::new(config(|config| config.ack_timeout = Some(secs(10))));
+        script.now = Instant::from_micros(WRAP - before * 1_000_000);
+        script.connect(SessionPresent::Absent);
+        script.wait(secs(2)).unwrap();
+        script.enqueue(Item::numbered(1));
+        script.transmit();
+        script.wait(millis(9_999)).unwrap();
+        assert_eq!(
+            script.wait(millis(1)),
+            Err(Error::Timeout(Timeout::Acknowledgement))
+        );
+    }
+}
+
+#[test]
+fn a_time_out_over_twelve_days_counts_as_twelve() {
+    let day = Duration::from_secs(24 * 3_600);
+    let mut script = Script::connected(config(|config| {
+        config.ack_timeout = Some(Duration::from_micros(u64::MAX));
+        config.keep_alive = None;
+    }));
+    script.enqueue(Item::numbered(1));
+    script.transmit();
+    for _ in 0..12 {
+        script.wait(day).unwrap();
+    }
+    assert_eq!(
+        script.wait(day),
+        Err(Error::Timeout(Timeout::Acknowledgement))
+    );
 }
