@@ -113,11 +113,11 @@ pub(crate) struct LinkTarget {
 pub(crate) const LINK_TARGETS: &[LinkTarget] = &[
     LinkTarget {
         name: "riscv32imac-unknown-none-elf",
-        client_bytes: 9207,
+        client_bytes: 8235,
     },
     LinkTarget {
         name: "thumbv6m-none-eabi",
-        client_bytes: 9000,
+        client_bytes: 8401,
     },
 ];
 

@@ -97,6 +97,8 @@ impl<S: Storage> Session<S> {
         self.link = Link::new(phase, self.connection);
     }
 
+    // As `handle_ack`.
+    #[inline(always)]
     pub(super) fn handle_connack<'b>(
         &mut self,
         connack: ConnAck,

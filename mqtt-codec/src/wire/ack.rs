@@ -71,7 +71,8 @@ impl Ack {
     ///
     /// # Errors
     /// A body of other than two bytes, Packet Identifier 0 [MQTT-2.3.1-6] [MQTT-2.3.1-7].
-    #[inline]
+    // As a call it returns through memory, which takes more code than all it does.
+    #[inline(always)]
     pub fn decode(header: FixedHeader, body: &[u8]) -> Result<Self, DecodeError> {
         let ack_type = AckType::from_packet_type(header.packet_type)
             .ok_or(DecodeError::UnexpectedPacketType)?;

@@ -49,6 +49,8 @@ impl ConnAck {
     /// # Errors
     /// A body of other than two bytes, reserved flags (section 3.2.2.1), a reserved return code
     /// (section 3.2.2.3), Session Present in a refusal [MQTT-3.2.2-4].
+    // As a call it returns through memory, which takes more code than all it does.
+    #[inline(always)]
     pub fn decode(header: FixedHeader, body: &[u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::ConnAck, body)?;
         let mut reader = Reader::new(body);

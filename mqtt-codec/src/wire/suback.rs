@@ -89,6 +89,8 @@ impl<'a> SubAck<SubAckCodes<'a>> {
     /// # Errors
     /// Packet Identifier 0 [MQTT-2.3.1-7], no code [MQTT-3.8.4-5], a reserved code
     /// [MQTT-3.9.3-2].
+    // As a call it returns through memory, which takes more code than all it does.
+    #[inline(always)]
     pub fn decode(header: FixedHeader, body: &'a [u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::SubAck, body)?;
         let mut reader = Reader::new(body);
