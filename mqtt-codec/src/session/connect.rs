@@ -5,6 +5,7 @@ use crate::wire::{
 };
 
 use super::link::{Link, Phase, Renewal};
+use super::outbox::Kind;
 use super::session::{Ending, Stage};
 use super::{Change, Error, Event, Input, Instant, Next, Session, Storage, Violation};
 
@@ -82,8 +83,7 @@ impl<S: Storage> Session<S> {
         if was_established && ending == Ending::Unplanned {
             self.count_attempt();
         }
-        self.outbox.publishes.rewind();
-        self.outbox.controls.rewind();
+        self.outbox.rewind();
         self.replace_link(Phase::Closed);
         match ending {
             Ending::Unplanned => Next::AfterBackoff,
@@ -115,7 +115,7 @@ impl<S: Storage> Session<S> {
         }
         self.link.phase = Phase::Connected;
         if session == SessionPresent::Absent {
-            let (ring, slots) = self.outbox.publishes();
+            let (ring, slots) = self.outbox.ring(Kind::Publish);
             if ring.forget(slots) {
                 self.change = Some(Change::Reset);
             }
@@ -132,7 +132,7 @@ impl<S: Storage> Session<S> {
     }
 
     fn count_attempt(&mut self) {
-        let (ring, slots) = self.outbox.publishes();
+        let (ring, slots) = self.outbox.ring(Kind::Publish);
         let Some((id, attempts)) = ring.count_attempt(slots) else {
             return;
         };
@@ -144,7 +144,7 @@ impl<S: Storage> Session<S> {
         {
             return;
         }
-        let (ring, slots) = self.outbox.publishes();
+        let (ring, slots) = self.outbox.ring(Kind::Publish);
         if let Some((handle, complete)) = ring.take(slots, 0) {
             if complete {
                 self.start_clean_once();

@@ -16,8 +16,7 @@ const CONTROL_IDS: Ids = Ids {
 #[derive(Debug)]
 pub(super) struct Outbox<S> {
     pub(super) storage: S,
-    pub(super) publishes: Ring,
-    pub(super) controls: Ring,
+    rings: [Ring; 2],
 }
 
 /// Which of the two rings.
@@ -43,31 +42,38 @@ impl<S: Storage> Outbox<S> {
     pub(super) const fn new(storage: S) -> Self {
         Self {
             storage,
-            publishes: Ring::new(PUBLISH_IDS),
-            controls: Ring::new(CONTROL_IDS),
+            rings: [Ring::new(PUBLISH_IDS), Ring::new(CONTROL_IDS)],
         }
+    }
+
+    pub(super) const fn publishes(&self) -> &Ring {
+        &self.rings[Kind::Publish as usize]
+    }
+
+    pub(super) const fn controls(&self) -> &Ring {
+        &self.rings[Kind::Control as usize]
     }
 
     /// A ring and its slots, no more than it has ids.
     pub(super) fn ring(&mut self, kind: Kind) -> (&mut Ring, &mut [Slot<S::Handle>]) {
-        let (ring, slots, ids) = match kind {
-            Kind::Publish => (
-                &mut self.publishes,
-                self.storage.publishes(),
-                PUBLISH_IDS.span(),
-            ),
-            Kind::Control => (
-                &mut self.controls,
-                self.storage.controls(),
-                CONTROL_IDS.span(),
-            ),
+        let (slots, ids) = match kind {
+            Kind::Publish => (self.storage.publishes(), PUBLISH_IDS),
+            Kind::Control => (self.storage.controls(), CONTROL_IDS),
         };
-        let bound = slots.len().min(usize::from(ids));
+        let ring = &mut self.rings[kind as usize];
+        let bound = slots.len().min(usize::from(ids.span()));
         (ring, slots.get_mut(..bound).unwrap_or_default())
     }
 
-    pub(super) fn publishes(&mut self) -> (&mut Ring, &mut [Slot<S::Handle>]) {
-        self.ring(Kind::Publish)
+    /// Everything is to be sent again on the next connection.
+    pub(super) fn rewind(&mut self) {
+        for ring in &mut self.rings {
+            ring.rewind();
+        }
+    }
+
+    pub(super) fn set_next_id(&mut self, id: PacketId) {
+        self.rings[Kind::Publish as usize].set_next_id(id);
     }
 
     pub(super) fn is_full(&mut self, kind: Kind) -> bool {
@@ -80,7 +86,7 @@ impl<S: Storage> Outbox<S> {
         if !S::GROWS {
             return;
         }
-        let (ring, slots) = self.publishes();
+        let (ring, slots) = self.ring(Kind::Publish);
         if ring.is_full(slots) && slots.len() < usize::from(PUBLISH_IDS.span()) {
             ring.straighten(slots);
             self.storage.grow_publishes();

@@ -74,10 +74,10 @@ impl<S: Storage> Session<S> {
         entries: impl IntoIterator<Item = (PacketId, S::Handle)>,
         next_id: PacketId,
     ) -> Result<(), S::Handle> {
-        self.outbox.publishes.set_next_id(next_id);
+        self.outbox.set_next_id(next_id);
         for (id, mut handle) in entries {
             loop {
-                let (ring, slots) = self.outbox.publishes();
+                let (ring, slots) = self.outbox.ring(Kind::Publish);
                 let len = slots.len();
                 match ring.restore(slots, id, handle) {
                     Ok(()) => break,
@@ -86,7 +86,7 @@ impl<S: Storage> Session<S> {
                 if S::GROWS {
                     self.outbox.storage.grow_publishes();
                 }
-                if self.outbox.publishes().1.len() == len {
+                if self.outbox.ring(Kind::Publish).1.len() == len {
                     return Err(handle);
                 }
             }
@@ -135,7 +135,7 @@ impl<S: Storage> Session<S> {
     /// not skip a packet id ([MQTT-4.4.0-1]). All others stay.
     pub fn abandon(&mut self, id: PacketId) -> Option<S::Handle> {
         let half_sent = self.link.packet.kind() == Some(Kind::Publish);
-        let (ring, slots) = self.outbox.publishes();
+        let (ring, slots) = self.outbox.ring(Kind::Publish);
         let current = half_sent && ring.last_sent(slots)?.id() == Some(id);
         let (offset, _) = ring.find(slots, id)?;
         let (handle, complete) = ring.take(slots, offset)?;
@@ -179,7 +179,7 @@ impl<S: Storage> Session<S> {
     /// Takes the oldest PUBLISH that is not settled out of the session, for a caller that ends for good and reports
     /// what was not delivered. To be called without a connection.
     pub fn take_oldest(&mut self) -> Option<(PacketId, S::Handle)> {
-        let (ring, slots) = self.outbox.publishes();
+        let (ring, slots) = self.outbox.ring(Kind::Publish);
         let id = ring.oldest()?;
         let (handle, _) = ring.take(slots, 0)?;
         self.change = Some(Change::Removed(id));
@@ -220,7 +220,7 @@ impl<S: Storage> Session<S> {
         self.link.is_established()
             && self.link.renewal == Renewal::Wanted
             // without any room, too: then nothing but `None` can be given
-            && (self.outbox.controls.is_empty() || !self.is_control_full())
+            && (self.outbox.controls().is_empty() || !self.is_control_full())
     }
 
     /// Gives the next SUBSCRIBE for filters that the broker has not acknowledged in its present session (all,
@@ -257,7 +257,7 @@ impl<S: Storage> Session<S> {
     /// Whether no PUBLISH, SUBSCRIBE or UNSUBSCRIBE awaits its acknowledgement or its turn.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
-        self.outbox.publishes.is_empty() && self.outbox.controls.is_empty()
+        self.outbox.publishes().is_empty() && self.outbox.controls().is_empty()
     }
 
     /// Whether [`enqueue`](Self::enqueue) has no place for another PUBLISH. Storage that grows is full at its bound.
@@ -282,18 +282,18 @@ impl<S: Storage> Session<S> {
     /// QoS 1 messages that this connection has sent and the broker has not acknowledged.
     #[must_use]
     pub const fn in_flight(&self) -> u16 {
-        self.outbox.publishes.in_flight()
+        self.outbox.publishes().in_flight()
     }
 
     /// QoS 1 messages that this connection has yet to send.
     #[must_use]
     pub const fn waiting(&self) -> u16 {
-        self.outbox.publishes.waiting()
+        self.outbox.publishes().waiting()
     }
 
     /// The handle of a PUBLISH that is not settled.
     pub fn handle(&mut self, id: PacketId) -> Option<&S::Handle> {
-        let (ring, slots) = self.outbox.publishes();
+        let (ring, slots) = self.outbox.ring(Kind::Publish);
         Some(ring.find(slots, id)?.1)
     }
 

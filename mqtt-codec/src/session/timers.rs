@@ -168,8 +168,8 @@ impl<S: Storage> Session<S> {
         // while nothing is read, no answer can come
         let paused = link.reading == Reading::Paused;
         let pinged = timers.pings > 0;
-        let published = self.outbox.publishes.in_flight() > 0;
-        let asked = self.outbox.controls.in_flight() > 0;
+        let published = self.outbox.publishes().in_flight() > 0;
+        let asked = self.outbox.controls().in_flight() > 0;
         let stalls = paused && (published || asked);
 
         let mut first = (NEVER, Timer::PingRequest);

@@ -253,7 +253,7 @@ impl<S: Storage> Session<S> {
         }
         self.link.written = self.link.written.wrapping_add(n as u32);
         self.link.timers.handle_written(now);
-        let (ring, slots) = self.outbox.publishes();
+        let (ring, slots) = self.outbox.ring(Kind::Publish);
         ring.handle_written(slots, self.link.written);
     }
 
