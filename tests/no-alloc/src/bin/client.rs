@@ -9,7 +9,12 @@ use no_alloc::{Item, any, now, receive, transmit};
 
 no_alloc::entry!(main);
 
-type Board = Session<FixedStorage<Item, 8, 1, 8>>;
+type Memory = FixedStorage<Item, 8, 1, 8>;
+type Board = Session<Memory>;
+
+/// What the engine keeps beside the memory that it is given.
+const STATE: usize = size_of::<Board>() - size_of::<Memory>();
+const _: () = assert!(STATE <= 256, "the state of the engine has grown");
 
 fn main() -> ! {
     let mut session = Board::new(Config::new(), FixedStorage::new());
