@@ -143,7 +143,7 @@ fn the_ack_timeout_is_that_of_the_oldest_subscribe_too_however_many_publishes_ar
     script.enqueue(Item::subscribe("a"));
     script.enqueue(Item::unsubscribe("b"));
     script.transmit();
-    let mut seconds_pass = |script: &mut Script, count| {
+    let seconds_pass = |script: &mut Script, count| {
         for _ in 0..count {
             let [high, low] = script.enqueue(Item::numbered(1)).get().to_be_bytes();
             script.transmit();
