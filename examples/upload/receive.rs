@@ -49,7 +49,7 @@ pub(crate) async fn run(place: Place) -> Result<()> {
         };
         let answer = format!("{verdict}: {received}");
         client
-            .publish(&place.verdict(), answer)
+            .publish(place.verdict(), answer)
             .qos(QoS::AtLeastOnce)
             .await?;
     }

@@ -93,7 +93,7 @@ impl Upload<'_> {
     async fn send(&mut self, source: Watched) -> Result<String> {
         let digest = Digest::of(File::open(source.file.path())?)?;
         self.client
-            .publish(&self.place.announcement(), digest.as_str())
+            .publish(self.place.announcement(), digest.as_str())
             .qos(QoS::AtLeastOnce)
             .await?;
         let bar = source.bar.clone();

@@ -25,11 +25,7 @@ async fn a_topic_is_text_owned_or_borrowed_or_prepared() {
         .await
         .unwrap();
     client.publish(&prepared, "5").qos(QOS1).await.unwrap();
-    client
-        .publish(format!("{owned}"), "6")
-        .qos(QOS1)
-        .await
-        .unwrap();
+    client.publish(owned.clone(), "6").qos(QOS1).await.unwrap();
     client.publish(owned, "7").qos(QOS1).await.unwrap();
     client.publish("t", "8").qos(QOS1).await.unwrap();
     let expected: [&[u8]; 8] = [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"];
