@@ -1,0 +1,107 @@
+//! The end of a connection, and what it leaves behind.
+
+use std::{
+    io, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use mqtt_codec::session::{Error, Next, Timeout};
+use tokio::io::AsyncWrite;
+use tracing::debug;
+
+use super::{Connection, End, Ended, Outcome, read::Reading};
+use crate::{
+    error::{ConnectError, ConnectFailure, ConnectPhase},
+    events::DisconnectReason,
+    state::Foreign,
+};
+
+impl Connection<'_> {
+    /// Lets the peer have the last bytes: a stream closed with unread input, or unflushed, may lose them.
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.needs_shutdown {
+            if ready!(Pin::new(&mut self.transport).poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            self.needs_shutdown = false;
+        }
+        loop {
+            self.input.clear();
+            match ready!(self.input.poll_fill(cx, &mut self.transport)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Settles what the connection leaves behind.
+    pub(super) fn close(&mut self, end: End) -> Ended {
+        let now = self.now();
+        let shared = Arc::clone(&self.driver.shared);
+        let mut state = shared.lock();
+        self.tell_written(&mut state, now);
+        if self.established {
+            state.lost_qos0 = self.writing.unwritten_qos0() + state.output.unwritten_qos0();
+            state.stats.lost_with_connection += state.lost_qos0;
+        }
+        let output = mem::take(&mut state.output);
+        state.deferred.end(Foreign::Output(output));
+        if let Reading::Parked(parked) | Reading::Yielded(parked) =
+            mem::replace(&mut self.reading, Reading::On)
+        {
+            state.lose_parked(&shared, parked);
+        }
+        state.written_bytes = state.staged_bytes;
+        state.finish_flushes();
+        let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());
+        let next = state.session.handle_closed();
+        while let Some(event) = state.session.poll_event() {
+            self.events.extend(state.describe(event));
+        }
+        if self.established {
+            state.stats.disconnections += 1;
+        }
+        mem::swap(&mut state.deferred, &mut self.deferred);
+        drop(state);
+        self.deferred.run();
+        self.emit();
+        debug!(?next, is_terminal, "connection ended");
+        let outcome = match (self.established, end) {
+            (false, End::Finished) => Outcome::Wiped,
+            (false, end) => Outcome::Failed(self.connect_error(end)),
+            (true, End::Session(error)) => Outcome::Disconnected(DisconnectReason::Session(error)),
+            (true, End::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Outcome::Disconnected(DisconnectReason::ClosedByBroker)
+            }
+            (true, End::Io(error)) => Outcome::Disconnected(DisconnectReason::Io(Arc::new(error))),
+            (true, End::Finished) if next == Next::Now => {
+                Outcome::Disconnected(DisconnectReason::Cycled)
+            }
+            (true, End::Finished | End::Stopped) => {
+                Outcome::Disconnected(DisconnectReason::Requested)
+            }
+        };
+        Ended { outcome, next }
+    }
+
+    fn connect_error(&self, end: End) -> ConnectError {
+        let settings = &self.driver.settings;
+        let failure = match end {
+            End::Io(error) => return ConnectError::before_connack(settings, &self.address, error),
+            End::Session(Error::Refused(refusal)) => ConnectFailure::Refused(refusal),
+            End::Session(Error::Protocol(violation)) => ConnectFailure::Protocol(violation),
+            End::Session(Error::Timeout(Timeout::Write))
+            | End::Session(_)
+            | End::Finished
+            | End::Stopped => ConnectFailure::TimedOut {
+                during: ConnectPhase::ConnAck,
+            },
+        };
+        ConnectError::new(settings, &self.address, failure)
+    }
+}
