@@ -14,7 +14,7 @@ pub struct Stats {
     /// broker has lost the session.
     pub sent_qos1: u64,
     /// The same for those sent again with DUP. Both together are the PUBLISH packets at QoS 1 that were begun to be
-    /// written; with TLS they may have been lost before they left.
+    /// written. The network may have seen fewer: what the system's socket buffer has taken is lost with a connection, too.
     pub resent: u64,
     /// QoS 1 messages that the broker acknowledged.
     pub acknowledged: u64,
