@@ -129,6 +129,17 @@ impl ConnectFailure {
     }
 }
 
+impl ConnectFailure {
+    /// Whether the broker ended the connection instead of answering; with bytes of ours unread that is a reset.
+    fn is_closing(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Io(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            _ => false,
+        }
+    }
+}
+
 /// What is most likely wrong, if something other than an MQTT broker answers as this one did. The bytes themselves are
 /// nobody's business here: the rule they broke tells enough.
 struct Advice<'a> {
@@ -147,7 +158,7 @@ impl fmt::Display for Advice<'_> {
             ConnectFailure::Protocol(_) => {
                 "; no MQTT broker answers so: this may be the port of a web server, or of MQTT over WebSockets"
             }
-            ConnectFailure::Closed if is_plain => {
+            failure if is_plain && failure.is_closing() => {
                 "; a listener for TLS may do that (then use `mqtts://`), and a broker that does not want this client: its \
                  log may tell"
             }
@@ -248,8 +259,9 @@ mod tests {
             ),
             (
                 ConnectFailure::Io(io::ErrorKind::ConnectionReset.into()),
-                false,
+                true,
             ),
+            (ConnectFailure::Io(io::ErrorKind::NetworkDown.into()), false),
         ] {
             let shown = error("mqtt://b", failure).to_string();
             assert_eq!(shown.contains("; "), advised, "{shown}");

@@ -157,7 +157,12 @@ pub enum TlsFailure {
 impl TlsFailure {
     /// Whether a listener without TLS answers a handshake so.
     pub(crate) fn hints_at_plain(&self) -> bool {
-        matches!(self, Self::NotTls | Self::Closed)
+        match self {
+            Self::NotTls | Self::Closed => true,
+            // it closed with the rest of the handshake unread
+            Self::Io(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            _ => false,
+        }
     }
 }
 

@@ -132,6 +132,20 @@ async fn tls_failures_say_what_is_wrong_with_which_server() {
 }
 
 #[tokio::test]
+async fn the_wrong_one_of_two_ports_is_told_with_what_to_do() {
+    let broker = Mosquitto::start().await;
+    let plain = connect_error(options(&broker, Listener::Tls)).await;
+    assert!(plain.to_string().contains("use `mqtts://`"), "{plain}");
+
+    let port = broker.address(Listener::Plain).port();
+    let url = format!("mqtts://localhost:{port}");
+    let options: ConnectOptions = url.parse().unwrap();
+    let trusting = trusting(&broker.certificates().authority);
+    let tls = connect_error(options.tls(trusting)).await;
+    assert!(tls.to_string().contains("use `mqtt://`"), "{tls}");
+}
+
+#[tokio::test]
 async fn client_certificate() {
     let broker = Mosquitto::start().await;
     let certificates = broker.certificates();
