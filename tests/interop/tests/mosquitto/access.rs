@@ -10,9 +10,10 @@ use std::{
 
 use mqtt_client::{
     Address, BackoffOptions, Client, ConnectFailure, ConnectOptions, ConnectRefusal, Credentials,
-    FirstConnect, TlsFailure, TlsOptions,
+    Event, FirstConnect, TlsFailure, TlsOptions,
 };
-use testkit::net::{Listener, Mode, Mosquitto, Plan, Proxy};
+use testkit::net::{Listener, Mode, Mosquitto, PATIENCE, Plan, Proxy};
+use tokio::time::timeout;
 
 use crate::support::{assert_works, client, connect_error, options};
 
@@ -143,6 +144,28 @@ async fn the_wrong_one_of_two_ports_is_told_with_what_to_do() {
     let trusting = trusting(&broker.certificates().authority);
     let tls = connect_error(options.tls(trusting)).await;
     assert!(tls.to_string().contains("use `mqtt://`"), "{tls}");
+}
+
+#[tokio::test]
+async fn a_client_id_used_twice_is_told() {
+    let broker = Mosquitto::start().await;
+    let (min, max) = (Duration::from_millis(5), Duration::from_millis(50));
+    let options = || {
+        options(&broker, Listener::Plain)
+            .client_id("twice")
+            .backoff(BackoffOptions::default().min(min).max(max))
+    };
+    let one = Client::connect(options()).await.unwrap();
+    let mut events = one.events();
+    let _other = Client::connect(options()).await.unwrap();
+    let told = async {
+        loop {
+            if let Event::RepeatedlyClosed { times } = events.recv().await.unwrap() {
+                return times;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, told).await.expect("it is told"), 3);
 }
 
 #[tokio::test]
