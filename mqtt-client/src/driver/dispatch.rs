@@ -114,6 +114,7 @@ impl State {
 
     fn handle_connected(&mut self, session: SessionPresent) -> SessionState {
         self.stats.connections += 1;
+        self.lost_qos0 = 0;
         match session {
             SessionPresent::Absent => {
                 self.router.handle_session_absent();

@@ -15,7 +15,7 @@ use super::{Connection, End, Ended, Outcome, read::Reading};
 use crate::{
     error::{ConnectError, ConnectFailure, ConnectPhase},
     events::DisconnectReason,
-    state::Foreign,
+    state::{Foreign, State},
 };
 
 impl Connection<'_> {
@@ -45,12 +45,7 @@ impl Connection<'_> {
         let shared = Arc::clone(&self.driver.shared);
         let mut state = shared.lock();
         self.tell_written(&mut state, now);
-        if self.established {
-            state.lost_qos0 = self.writing.unwritten_qos0() + state.output.unwritten_qos0();
-            state.stats.lost_with_connection += state.lost_qos0;
-        }
-        let output = mem::take(&mut state.output);
-        state.deferred.end(Foreign::Output(output));
+        self.lose_output(&mut state);
         if let Reading::Parked(parked) | Reading::Yielded(parked) =
             mem::replace(&mut self.reading, Reading::On)
         {
@@ -89,6 +84,15 @@ impl Connection<'_> {
         Ended { outcome, next }
     }
 
+    fn lose_output(&mut self, state: &mut State) {
+        for output in [mem::take(&mut self.writing), mem::take(&mut state.output)] {
+            let lost = output.unwritten_qos0();
+            state.lost_qos0 += lost;
+            state.stats.lost_with_connection += lost;
+            state.deferred.end(Foreign::Output(output));
+        }
+    }
+
     fn connect_error(&self, end: End) -> ConnectError {
         let settings = &self.driver.settings;
         let failure = match end {
@@ -103,5 +107,13 @@ impl Connection<'_> {
             },
         };
         ConnectError::new(settings, &self.address, failure)
+    }
+}
+
+impl Drop for Connection<'_> {
+    /// The runtime may drop the client's task at any time.
+    fn drop(&mut self) {
+        let shared = Arc::clone(&self.driver.shared);
+        self.lose_output(&mut shared.lock());
     }
 }

@@ -51,6 +51,26 @@ fn every_pending_future_resolves_when_the_runtime_is_shut_down() {
 }
 
 #[test]
+fn qos_0_lost_with_the_runtime_is_counted() {
+    let runtime = runtime();
+    let world = World::default();
+    let client = runtime.block_on(async {
+        let client = Client::connect(options(&world, &Setup::default()))
+            .await
+            .unwrap();
+        for _ in 0..3 {
+            // the driver has no turn before the runtime is gone
+            drop(client.publish("t", "x").try_enqueue().unwrap());
+        }
+        client
+    });
+    drop(runtime);
+    assert_eq!(client.stats().lost_with_connection, 3);
+    let undelivered = block_on(client.disconnect()).unwrap_err();
+    assert_eq!(undelivered.qos0, 3);
+}
+
+#[test]
 fn without_a_runtime_nothing_starts_and_nothing_panics() {
     let started = Client::start("mqtt://broker.example");
     assert!(matches!(started, Err(StartError::NoRuntime)), "{started:?}");
