@@ -1,5 +1,5 @@
 use crate::wire::{
-    Ack, AckType, Delivery, Dup, Empty, EncodeError, FixedHeader, PacketType, PublishHeader,
+    Ack, AckType, Delivery, Dup, Empty, EncodeError, FixedHeader, PacketType, PublishHeader, QoS,
     RemainingLength, Retain, TopicName,
 };
 
@@ -122,41 +122,53 @@ impl Packet {
         };
         let id = id.get().to_be_bytes();
         let content = handle.content();
-        if let Content::Publish {
-            topic,
-            retain,
-            payload_len,
-        } = content
-        {
-            if step == 0 {
-                let dup = if slot.touched() { 0b1000 } else { 0 };
-                let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
-                self.put_header(PacketType::Publish, flags, handle);
-                self.put_body(topic.as_bytes());
+        let Some((body, qos)) = body(handle, content, step) else {
+            return false;
+        };
+        if step == 0 {
+            let (packet_type, flags) = match content {
+                Content::Publish { retain, .. } => {
+                    let dup = if slot.touched() { 0b1000 } else { 0 };
+                    let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
+                    (PacketType::Publish, flags)
+                }
+                Content::Subscribe => (PacketType::Subscribe, 0b0010),
+                Content::Unsubscribe => (PacketType::Unsubscribe, 0b0010),
+            };
+            self.put_header(packet_type, flags, handle);
+            if kind == Kind::Control {
+                self.put(&id);
+            }
+        }
+        self.put_body(body);
+        match content {
+            Content::Publish { payload_len, .. } => {
                 self.put(&id);
                 self.payload_len = payload_len;
             }
-        } else if let Some((filter, qos)) = handle.filter(usize::from(step)) {
-            let is_subscribe = matches!(content, Content::Subscribe);
-            if step == 0 {
-                let packet_type = if is_subscribe {
-                    PacketType::Subscribe
-                } else {
-                    PacketType::Unsubscribe
-                };
-                self.put_header(packet_type, packet_type.fixed_flags(), handle);
-                self.put(&id);
-            }
-            self.put_body(filter.as_str().as_bytes());
-            if is_subscribe {
-                self.put(&[qos.bits()]);
-            }
+            Content::Subscribe => self.put(&[qos.bits()]),
+            Content::Unsubscribe => {}
         }
-        self.frame_len > 0
+        true
     }
 
     fn len(&self) -> u32 {
         u32::from(self.frame_len) + u32::from(self.body_len) + self.payload_len
+    }
+}
+
+/// Topic or filter of a segment, and the QoS of the filter; `None` if there is no such filter.
+fn body<'h, H: Outgoing>(
+    handle: &'h H,
+    content: Content<'h>,
+    step: u16,
+) -> Option<(&'h [u8], QoS)> {
+    match content {
+        Content::Publish { topic, .. } => Some((topic.as_bytes(), QoS::AtLeastOnce)),
+        Content::Subscribe | Content::Unsubscribe => {
+            let (filter, qos) = handle.filter(usize::from(step))?;
+            Some((filter.as_str().as_bytes(), qos))
+        }
     }
 }
 
@@ -184,15 +196,7 @@ impl<S: Storage> Session<S> {
         let (ring, slots) = self.outbox.ring(kind);
         let slot = ring.last_sent(slots)?;
         let handle = slot.handle()?;
-        let content = handle.content();
-        let body = match content {
-            Content::Publish { topic, .. } => topic.as_bytes(),
-            _ => handle
-                .filter(usize::from(packet.step))?
-                .0
-                .as_str()
-                .as_bytes(),
-        };
+        let (body, _) = body(handle, handle.content(), packet.step)?;
         let (head, tail) = frame.split_at_checked(usize::from(packet.head_len))?;
         let mut bytes = [head, body, tail];
         let mut passed = at;
@@ -206,7 +210,7 @@ impl<S: Storage> Session<S> {
             payload: None,
             begins: None,
         };
-        if matches!(content, Content::Publish { .. }) {
+        if kind == Kind::Publish {
             let offset = passed as u32;
             transmit.payload = Some(PayloadRange {
                 handle,
@@ -237,7 +241,8 @@ impl<S: Storage> Session<S> {
         if let Some(kind) = packet.kind() {
             let (ring, slots) = self.outbox.ring(kind);
             if let Some(slot) = ring.last_sent(slots) {
-                if packet.cut(kind, slot, packet.step + 1) {
+                // a PUBLISH has no other segment
+                if kind == Kind::Control && packet.cut(kind, slot, packet.step + 1) {
                     return;
                 }
                 slot.complete();
