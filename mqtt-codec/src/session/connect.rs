@@ -92,7 +92,6 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    #[inline(never)]
     fn replace_link(&mut self, phase: Phase) {
         self.link = Link::new(phase, self.connection);
     }

@@ -10,21 +10,22 @@ pub(super) struct Link {
     pub(super) phase: Phase,
     /// What its CONNECT asked for.
     pub(super) stage: Stage,
-    pub(super) incoming: Incoming,
-    /// Bytes of the last input that were not consumed.
-    pub(super) left_over: usize,
+    pub(super) ping_wanted: bool,
+    pub(super) renewal: Renewal,
+    pub(super) reading: Reading,
     pub(super) packet: Packet,
     /// Bytes handed out and bytes that the transport took, modulo 2³².
     pub(super) staged: u32,
     pub(super) written: u32,
+    pub(super) incoming: Incoming,
+    /// Bytes of the last input that were not consumed.
+    pub(super) left_over: usize,
     pub(super) acks: Acks,
     pub(super) timers: Timers,
-    pub(super) ping_wanted: bool,
-    pub(super) renewal: Renewal,
-    pub(super) reading: Reading,
 }
 
 impl Link {
+    #[inline(never)]
     pub(super) const fn new(phase: Phase, connection: u32) -> Self {
         Self {
             phase,

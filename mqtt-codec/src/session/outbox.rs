@@ -14,9 +14,10 @@ const CONTROL_IDS: Ids = Ids {
 
 /// What is sent until it is acknowledged: two rings, and the memory of the session.
 #[derive(Debug)]
+#[repr(C)] // as `Session`
 pub(super) struct Outbox<S> {
-    pub(super) storage: S,
     rings: [Ring; 2],
+    pub(super) storage: S,
 }
 
 /// Which of the two rings.

@@ -9,15 +9,17 @@ use super::{
 
 #[doc = include_str!("session.md")]
 #[derive(Debug)]
+// In this order: what is near to the beginning is reached by the short instructions of a small processor.
+#[repr(C)]
 pub struct Session<S: Storage> {
-    pub(super) config: Config,
-    pub(super) outbox: Outbox<S>,
     pub(super) link: Link,
-    pub(super) connection: u32,
     pub(super) stage: Stage,
     pub(super) ending: Ending,
     pub(super) change: Option<Change>,
+    pub(super) connection: u32,
+    pub(super) config: Config,
     pub(super) event: Option<Event<S::Handle>>,
+    pub(super) outbox: Outbox<S>,
 }
 
 /// What the next connection does with the broker's session.
