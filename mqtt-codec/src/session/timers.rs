@@ -179,22 +179,24 @@ impl<S: Storage> Session<S> {
             first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
         }
         let ping_timeout = Duration::from_micros(u64::from(seconds) * 500_000);
-        let ack_timeout = config.ack_timeout.filter(|_| !paused);
-        let limits = [
-            (Timer::ConnAck, connecting.then_some(config.connect_timeout)),
-            (Timer::Write, unwritten.then_some(config.write_timeout)),
-            (Timer::Stall, stalls.then_some(config.stall_timeout)),
+        let acknowledges = !paused && config.ack_timeout.is_some();
+        let ack_timeout = config.ack_timeout.unwrap_or_default();
+        for (timer, runs, span) in [
+            (Timer::ConnAck, connecting, config.connect_timeout),
+            (Timer::Write, unwritten, config.write_timeout),
+            (Timer::Stall, stalls, config.stall_timeout),
+            (Timer::PingResponse, pinged && !paused, ping_timeout),
             (
-                Timer::PingResponse,
-                (pinged && !paused).then_some(ping_timeout),
+                Timer::Acknowledgement,
+                published && acknowledges,
+                ack_timeout,
             ),
-            (Timer::Acknowledgement, ack_timeout.filter(|_| published)),
-            (Timer::Answer, ack_timeout.filter(|_| asked)),
-        ];
-        for (timer, span) in limits {
-            match span {
-                Some(span) => timers.limit(&mut first, timer, now, span),
-                None => timers.stop(timer),
+            (Timer::Answer, asked && acknowledges, ack_timeout),
+        ] {
+            if runs {
+                timers.limit(&mut first, timer, now, span);
+            } else {
+                timers.stop(timer);
             }
         }
         first
