@@ -76,7 +76,7 @@ fn is_separator(byte: &u8) -> bool {
     *byte == b'/'
 }
 
-pub(super) fn is_wildcard(byte: &u8) -> bool {
+fn is_wildcard(byte: &u8) -> bool {
     matches!(byte, b'+' | b'#')
 }
 

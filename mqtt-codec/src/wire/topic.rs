@@ -2,8 +2,7 @@ use core::fmt;
 
 use super::DecodeError;
 use super::error::write_rule;
-use super::filter::is_wildcard;
-use super::string::{MAX_STRING_LEN, has_nul, is_plain_ascii};
+use super::string::{MAX_STRING_LEN, is_plain_ascii};
 use super::utf8::{IS_SMALL, is_utf8};
 
 /// Topic Name: what a message is published to (section 4.7).
@@ -99,19 +98,21 @@ fn check_utf8(name: &[u8]) -> Result<(), DecodeError> {
     Ok(check(name)?)
 }
 
-#[inline(never)]
 fn check(name: &[u8]) -> Result<(), TopicError> {
     if name.is_empty() {
-        Err(TopicError::Empty)
-    } else if name.len() > MAX_STRING_LEN {
-        Err(TopicError::TooLong)
-    } else if has_nul(name) {
-        Err(TopicError::Nul)
-    } else if name.iter().any(is_wildcard) {
-        Err(TopicError::Wildcard)
-    } else {
-        Ok(())
+        return Err(TopicError::Empty);
     }
+    if name.len() > MAX_STRING_LEN {
+        return Err(TopicError::TooLong);
+    }
+    for byte in name {
+        match byte {
+            0 => return Err(TopicError::Nul),
+            b'+' | b'#' => return Err(TopicError::Wildcard),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for TopicName<'_> {
