@@ -95,15 +95,13 @@ impl Timers {
         }
     }
 
-    /// Starts the timer unless it runs, and makes it the first if it has fewer steps left.
+    /// Begins the time of a timer unless it runs, and makes it the first if it has fewer steps left.
     #[inline(never)]
     fn limit(&mut self, first: &mut (u32, Timer), timer: Timer, now: u32, span: Duration) {
         let Some(start) = self.starts.get_mut(timer as usize) else {
             return;
         };
-        let bit = 1 << timer as u8;
-        if self.running & bit == 0 {
-            self.running |= bit;
+        if self.running & 1 << timer as u8 == 0 {
             *start = now;
         }
         let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(NEVER);
@@ -181,6 +179,7 @@ impl<S: Storage> Session<S> {
         let ping_timeout = Duration::from_micros(u64::from(seconds) * 500_000);
         let acknowledges = !paused && config.ack_timeout.is_some();
         let ack_timeout = config.ack_timeout.unwrap_or_default();
+        let mut running = 0;
         for (timer, runs, span) in [
             (Timer::ConnAck, connecting, config.connect_timeout),
             (Timer::Write, unwritten, config.write_timeout),
@@ -194,11 +193,11 @@ impl<S: Storage> Session<S> {
             (Timer::Answer, asked && acknowledges, ack_timeout),
         ] {
             if runs {
+                running |= 1 << timer as u8;
                 timers.limit(&mut first, timer, now, span);
-            } else {
-                timers.stop(timer);
             }
         }
+        timers.running = running;
         first
     }
 
