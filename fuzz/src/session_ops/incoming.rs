@@ -99,8 +99,11 @@ impl World {
                 assert_eq!(consumed, buffer.len().min(left as usize));
                 link.arriving = skip(left - consumed as u32);
             }
-            (Arriving::SkipToId { .. }, None) => {
-                assert!(consumed > 0, "needs more than a byte to skip");
+            (Arriving::SkipToId { before, .. }, None) => {
+                assert!(
+                    consumed > 0 || before == 0 && buffer.len() < 2,
+                    "needs more than a byte to skip, or two of an id"
+                );
                 for &byte in &buffer[..consumed] {
                     self.skip_to_id(byte);
                 }
