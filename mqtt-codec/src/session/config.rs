@@ -28,7 +28,7 @@ pub enum Oversized {
 }
 
 /// Settings of a [`Session`](super::Session). All durations are the caller's clock's. They are kept to 256 µs,
-/// and over 2⁴⁰ µs, twelve days, count as that.
+/// and over 2³⁸ µs, three days, count as that.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

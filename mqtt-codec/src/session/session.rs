@@ -148,6 +148,7 @@ impl<S: Storage> Session<S> {
             }
             self.link.packet = Packet::NONE;
         }
+        self.link.timers.handle_acknowledged(Kind::Publish);
         if complete {
             self.start_clean_once();
             self.cycle();
@@ -287,10 +288,12 @@ impl<S: Storage> Session<S> {
         self.outbox.publishes().in_flight()
     }
 
-    /// QoS 1 messages that this connection has yet to send.
+    /// QoS 1 messages that this connection has yet to hand out to their last byte. One that was acknowledged on an
+    /// earlier connection counts as long as an older one is not.
     #[must_use]
     pub const fn waiting(&self) -> u16 {
-        self.outbox.publishes().waiting()
+        let half_sent = matches!(self.link.packet.kind(), Some(Kind::Publish));
+        self.outbox.publishes().waiting() + half_sent as u16
     }
 
     /// The handle of a PUBLISH that is not settled.

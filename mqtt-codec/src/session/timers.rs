@@ -23,7 +23,8 @@ const STARTS: usize = Timer::PingRequest as usize;
 
 /// When the time limits of one connection began, and the times that Keep Alive runs from.
 ///
-/// Times are in steps of 256 µs, and two of them are compared by their distance, which may be twelve days: half the code and half the memory of 64 bits on a small processor.
+/// Times are in steps of 256 µs, and two of them are compared by their distance, which may be six days: half the code
+/// and half the memory of 64 bits on a small processor.
 #[derive(Debug)]
 pub(super) struct Timers {
     starts: [u32; STARTS],
@@ -87,11 +88,11 @@ impl Timers {
 
     /// How long Keep Alive runs: with a PINGREQ under way, no second one is due for the silence of the peer.
     fn silence(&self, now: u32) -> u32 {
-        let sent = now.wrapping_sub(self.last_sent);
+        let sent = elapsed(now, self.last_sent);
         if self.pings > 0 {
             sent
         } else {
-            sent.max(now.wrapping_sub(self.last_received))
+            sent.max(elapsed(now, self.last_received))
         }
     }
 
@@ -104,8 +105,9 @@ impl Timers {
         if self.running & 1 << timer as u8 == 0 {
             *start = now;
         }
-        let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(NEVER);
-        let left = span.saturating_sub(now.wrapping_sub(*start));
+        let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(LONGEST);
+        let span = span.min(LONGEST);
+        let left = span.saturating_sub(elapsed(now, *start));
         if left < first.0 {
             *first = (left, timer);
         }
@@ -166,7 +168,9 @@ impl<S: Storage> Session<S> {
         // while nothing is read, no answer can come
         let paused = link.reading == Reading::Paused;
         let pinged = timers.pings > 0;
-        let published = self.outbox.publishes().in_flight() > 0;
+        // what is half handed out cannot be acknowledged
+        let half_sent = u16::from(link.packet.kind() == Some(Kind::Publish));
+        let published = self.outbox.publishes().in_flight() > half_sent;
         let asked = self.outbox.controls().in_flight() > 0;
         let stalls = paused && (published || asked);
 
@@ -225,8 +229,16 @@ const fn steps(micros: u64) -> u32 {
 
 const STEP_BITS: u32 = 8;
 
-/// No limit; as a span it is twelve days.
+/// No limit.
 const NEVER: u32 = u32::MAX;
+/// The longest time limit: three days, and a caller may be as late again.
+const LONGEST: u32 = 1 << 30;
+
+/// Steps from `start` to `now`; none if `now` is the earlier one, as the clock of a caller that asked it before
+/// somebody else did.
+fn elapsed(now: u32, start: u32) -> u32 {
+    (now.wrapping_sub(start) as i32).max(0) as u32
+}
 
 /// Three quarters of Keep Alive: the broker is to have heard of us, and we of it, before it runs out.
 const fn ping_interval(seconds: u32) -> u32 {

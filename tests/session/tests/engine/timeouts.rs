@@ -181,7 +181,7 @@ fn deadlines_are_met_across_the_wrap_of_the_engines_time() {
 }
 
 #[test]
-fn a_time_out_over_twelve_days_counts_as_twelve() {
+fn a_time_out_over_three_days_counts_as_three() {
     let day = Duration::from_secs(24 * 3_600);
     let mut script = Script::connected(config(|config| {
         config.ack_timeout = Some(Duration::from_micros(u64::MAX));
@@ -189,11 +189,61 @@ fn a_time_out_over_twelve_days_counts_as_twelve() {
     }));
     script.enqueue(Item::numbered(1));
     script.transmit();
-    for _ in 0..12 {
+    for _ in 0..3 {
         script.wait(day).unwrap();
     }
     assert_eq!(
         script.wait(day),
         Err(Error::Timeout(Timeout::Acknowledgement))
     );
+}
+
+#[test]
+fn an_instant_before_the_last_one_is_no_long_silence() {
+    let mut script = Script::connected(config(|config| {
+        config.ack_timeout = Some(secs(10));
+    }));
+    script.enqueue(Item::numbered(1));
+    script.transmit();
+    script.wait(secs(2)).unwrap();
+    script.session.poll_timeout(script.now);
+    let earlier = Instant::from_micros(script.now.as_micros() - 256);
+    assert_eq!(script.session.handle_timeout(earlier), Ok(()));
+    let due = script.session.poll_timeout(earlier).unwrap();
+    assert!(due > script.now, "nothing is due at once");
+}
+
+#[test]
+fn the_time_to_acknowledge_begins_when_the_message_is_out() {
+    let mut script = Script::connected(config(|config| {
+        config.ack_timeout = Some(secs(3));
+        config.write_timeout = secs(60);
+    }));
+    script.enqueue(Item::numbered(1));
+    let len = script.session.poll_transmit().unwrap().bytes[0].len();
+    for _ in 0..len {
+        script.wait(secs(2)).unwrap();
+        script.session.advance(1);
+        script.session.handle_written(script.now, 1);
+    }
+    script.transmit();
+    script.wait(millis(2_999)).unwrap();
+    assert_eq!(
+        script.wait(millis(1)),
+        Err(Error::Timeout(Timeout::Acknowledgement))
+    );
+}
+
+#[test]
+fn the_next_message_has_its_own_time_when_the_oldest_is_given_up() {
+    let mut script = Script::connected(config(|config| {
+        config.ack_timeout = Some(secs(3));
+    }));
+    let first = script.enqueue(Item::numbered(1));
+    script.transmit();
+    script.wait(secs(2)).unwrap();
+    script.session.abandon(first);
+    script.enqueue(Item::numbered(2));
+    script.transmit();
+    assert_eq!(script.wait(secs(2)), Ok(()));
 }
