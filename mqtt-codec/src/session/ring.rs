@@ -198,6 +198,12 @@ impl Ring {
         None
     }
 
+    /// Moves the send cursor back before the last packet, which nothing has taken over.
+    pub(super) const fn unsend(&mut self) {
+        self.sent -= 1;
+        self.in_flight -= 1;
+    }
+
     /// The packet before the send cursor: the one being transmitted, if one is.
     pub(super) fn last_sent<'s, H>(&self, slots: &'s mut [Slot<H>]) -> Option<&'s mut Slot<H>> {
         self.slot(slots, self.sent.checked_sub(1)?)

@@ -229,6 +229,17 @@ impl<S: Storage> Session<S> {
         Some(transmit)
     }
 
+    /// The PUBLISH whose beginning the last [`poll_transmit`](Self::poll_transmit) gave goes back to its place, since its
+    /// payload cannot be supplied yet. It comes again, behind what never waits for it: PUBACK, PINGREQ, SUBSCRIBE. No
+    /// byte of it may have been taken over.
+    pub fn postpone(&mut self) {
+        let packet = &mut self.link.packet;
+        if packet.kind() == Some(Kind::Publish) && packet.is_untouched() {
+            packet.begin(Source::None, 0);
+            self.outbox.ring(Kind::Publish).0.unsend();
+        }
+    }
+
     /// The caller has taken over the first `n` bytes of the last [`poll_transmit`](Self::poll_transmit), or of what
     /// is left of a [`publish_at_most_once`](Self::publish_at_most_once): they are in its buffer, or written.
     pub fn advance(&mut self, n: usize) {

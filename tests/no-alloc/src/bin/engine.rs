@@ -175,6 +175,7 @@ fn give_output(session: &mut Board) {
         session.advance(length);
         session.handle_written(now(), length);
     }
+    session.postpone();
     any(session.accepts_at_most_once());
 }
 

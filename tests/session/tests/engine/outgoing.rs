@@ -378,3 +378,31 @@ fn acknowledgements_in_any_order_settle_their_messages() {
     let publishes = frames.filter(|arrival| matches!(arrival.frame.packet(), Packet::Publish(_)));
     assert_eq!(publishes.count(), 4);
 }
+
+#[test]
+fn a_publish_that_is_postponed_lets_what_is_urgent_pass_and_keeps_its_place() {
+    let mut script = Script::connected(Config::new());
+    let first = script.enqueue(Item::numbered(1));
+    script.enqueue(Item::numbered(2));
+    assert!(script.session.poll_transmit().unwrap().begins.is_some());
+    script.session.postpone();
+    assert_eq!(
+        (script.session.in_flight(), script.session.waiting()),
+        (0, 2)
+    );
+    script.enqueue(Item::subscribe("a"));
+    script.wait(secs(45)).unwrap();
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let bytes = script.session.poll_transmit().unwrap().bytes.concat();
+        kinds.push(bytes[0]);
+        script.session.advance(bytes.len());
+    }
+    assert_eq!(kinds, [0xC0, 0x82], "PINGREQ, SUBSCRIBE");
+    let begins = script.session.poll_transmit().unwrap();
+    assert_eq!(begins.payload.unwrap().id, first);
+    assert_eq!(begins.begins, Some(Dup::First));
+    script.session.advance(1);
+    script.session.postpone();
+    assert_eq!(script.session.in_flight(), 1, "it has begun");
+}
