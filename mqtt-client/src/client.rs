@@ -265,8 +265,8 @@ impl Client {
             }
             let completion = state.completions.insert();
             let flush = Flush {
-                accepted: Some(state.accepted),
-                bytes: state.staged_bytes,
+                messages: state.accepted,
+                bytes: None,
                 completion,
             };
             state.flushes.push(flush);

@@ -17,8 +17,8 @@ use crate::{
     options::{Overflow, Topic},
     source::{PayloadSource, SharedSource},
     state::{
-        Completion, CompletionKey, Item, Lifecycle, Payload, Publication, SHARED_FROM, Shared,
-        State, Ticket, TopicText, wake,
+        Completion, CompletionKey, ENOUGH, Item, Lifecycle, Payload, Publication, SHARED_FROM,
+        Shared, State, Ticket, TopicText, wake,
     },
 };
 
@@ -438,7 +438,8 @@ impl State {
             PayloadRef::Owned(bytes) => self.output.put_shared(bytes.clone()),
             PayloadRef::Stream(_) => unreachable!("streams are sent at QoS 1"),
         }
-        self.session.advance(head + len);
+        self.untold = if len > ENOUGH { len } else { 0 };
+        self.session.advance(head + len - self.untold);
         self.staged_bytes += (head + len) as u64;
         self.output.end_qos0();
         self.stats.sent_qos0 += 1;

@@ -53,6 +53,7 @@ impl State {
                     });
             let is_closed = source.as_ref().is_some_and(|(id, _)| open != Some(*id));
             if transmit.begins.is_some() && is_closed {
+                self.session.postpone();
                 return source;
             }
             let mut len = 0;
@@ -64,7 +65,8 @@ impl State {
                 len += bytes.len();
             }
             if let Some((range, publication)) = publication {
-                let (from, to) = (range.offset as usize, (range.offset + range.len) as usize);
+                let from = range.offset as usize;
+                let to = from + (range.len as usize).min(self.output.room());
                 match &publication.payload {
                     Payload::Copied(bytes) => {
                         self.output.put(&bytes[from..to]);
@@ -105,19 +107,24 @@ impl State {
         }
     }
 
+    /// QoS 0 that was not written is lost; QoS 1 is handed out again.
+    pub(super) fn restart_flushes(&mut self) {
+        self.written_bytes = self.staged_bytes;
+        for flush in &mut self.flushes {
+            flush.bytes = None;
+        }
+        self.finish_flushes();
+    }
+
     pub(super) fn finish_flushes(&mut self) {
         let handed_out = self.accepted - u64::from(self.session.waiting());
         let (staged, written) = (self.staged_bytes, self.written_bytes);
         let mut done = Vec::new();
         self.flushes.retain_mut(|flush: &mut Flush| {
-            if flush
-                .accepted
-                .is_some_and(|accepted| accepted <= handed_out)
-            {
-                flush.accepted = None;
-                flush.bytes = staged;
+            if flush.messages <= handed_out {
+                flush.bytes.get_or_insert(staged);
             }
-            let is_done = flush.accepted.is_none() && flush.bytes <= written;
+            let is_done = flush.bytes.is_some_and(|bytes| bytes <= written);
             if is_done {
                 done.push(flush.completion);
             }

@@ -2,10 +2,11 @@ use std::{
     io,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use mqtt_codec::wire::PacketId;
-use tokio::io::ReadBuf;
+use tokio::{io::ReadBuf, time::timeout};
 
 use crate::{
     error::PublishError,
@@ -34,12 +35,19 @@ enum Stage {
 const CHUNK: usize = 16 * 1_024;
 
 impl Upload {
-    pub(super) fn new(id: PacketId, source: &SharedSource) -> Self {
+    /// Opens the source, which may take as long as `limit`.
+    pub(super) fn new(id: PacketId, source: &SharedSource, limit: Duration) -> Self {
+        let opening = timeout(limit, source.open());
         Self {
             id,
             len: source.len(),
             got: 0,
-            stage: Stage::Opening(source.open()),
+            stage: Stage::Opening(Box::pin(async move {
+                opening.await.unwrap_or_else(|_| {
+                    let what = "not opened within the write time-out";
+                    Err(io::Error::new(io::ErrorKind::TimedOut, what))
+                })
+            })),
             chunk: vec![0; CHUNK.min(source.len() as usize)],
             filled: 0,
         }

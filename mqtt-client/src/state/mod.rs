@@ -26,7 +26,7 @@ pub(crate) use self::{
     completion::{Completion, CompletionKey, Completions},
     deferred::{Deferred, Foreign, Locked},
     item::{HeapStorage, Item, Payload, Publication, TopicText},
-    output::{Output, SHARED_FROM, SLICES},
+    output::{ENOUGH, Output, SHARED_FROM, SLICES},
     pool::Pool,
     queue::{Arrival, Body, End, Queue},
     router::{Router, Unattached},
@@ -75,6 +75,9 @@ pub(crate) struct State {
     pub(crate) flushes: Vec<Flush>,
     pub(crate) accepted: u64,
     pub(crate) staged_bytes: u64,
+    /// Bytes of a large QoS 0 payload in the output that the session was not told of: it lets nothing queue up behind
+    /// them, a PINGREQ least of all.
+    pub(crate) untold: usize,
     pub(crate) written_bytes: u64,
     pub(crate) lifecycle: Lifecycle,
     /// Set while the driver sleeps.
@@ -88,10 +91,10 @@ pub(crate) struct State {
 
 #[derive(Debug)]
 pub(crate) struct Flush {
-    /// Messages of the outbox to be handed out, counted from the start; `None` once they are.
-    pub(crate) accepted: Option<u64>,
-    /// Bytes to be written, counted from the start.
-    pub(crate) bytes: u64,
+    /// Messages of the outbox to be handed out, counted from the start.
+    pub(crate) messages: u64,
+    /// Bytes to be written, counted from the start; `None` until the messages are handed out.
+    pub(crate) bytes: Option<u64>,
     pub(crate) completion: CompletionKey,
 }
 
@@ -154,6 +157,7 @@ impl Shared {
                 flushes: Vec::new(),
                 accepted: 0,
                 staged_bytes: 0,
+                untold: 0,
                 written_bytes: 0,
                 lifecycle: Lifecycle::Running,
                 driver: None,

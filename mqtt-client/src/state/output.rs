@@ -43,7 +43,7 @@ pub(crate) const SHARED_FROM: usize = 8 * 1_024;
 /// Enough for one turn of the driver, bytes: of those that are copied, and of all. Several large payloads to a turn keep
 /// the transport busy while publishers wait for theirs.
 const ENOUGH_COPIED: usize = 64 * 1_024;
-const ENOUGH: usize = 256 * 1_024;
+pub(crate) const ENOUGH: usize = 256 * 1_024;
 const FIRST_BUFFER: usize = 256;
 const KEPT_BUFFER: usize = 1_024;
 /// Slices of one vectored write.
@@ -63,6 +63,11 @@ impl Output {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.end >= ENOUGH_COPIED || self.len >= ENOUGH
+    }
+
+    /// Bytes that may still be put for this turn.
+    pub(crate) fn room(&self) -> usize {
+        ENOUGH.saturating_sub(self.len)
     }
 
     /// At least `len` bytes to write into; [`commit`](Self::commit) says how many were used.

@@ -1,6 +1,7 @@
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use mqtt_codec::wire::PacketType;
@@ -8,7 +9,7 @@ use testkit::{Broker, Frame, LinkId};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::{Notify, watch},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 /// The broker model behind streams in memory, and the hand that cuts them.
@@ -36,6 +37,8 @@ struct Inner {
     dials: Vec<Instant>,
     is_down: bool,
     takes_nothing: bool,
+    /// Bytes of the client that the transport takes in a tenth of a second.
+    rate: Option<usize>,
     cut_after_input: Option<usize>,
     cut_after_output: Option<usize>,
 }
@@ -174,6 +177,11 @@ impl World {
         self.lock().takes_nothing = true;
     }
 
+    /// From now on the transport takes so many bytes from the client in a second, and not more.
+    pub fn take_slowly(&self, bytes_per_second: usize) {
+        self.lock().rate = Some(bytes_per_second / 10);
+    }
+
     /// Ends every connection without a word; what is under way is lost.
     pub fn cut(&self) {
         let mut inner = self.lock();
@@ -284,17 +292,21 @@ async fn pump(world: World, link: Link, stream: DuplexStream) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = vec![0; BUFFER];
     loop {
-        let (output, blocked) = {
+        let (output, blocked, rate) = {
             let mut inner = world.lock();
             let Some(output) = inner.poll_output(&link) else {
                 break;
             };
-            (output, inner.takes_nothing)
+            (output, inner.takes_nothing, inner.rate)
         };
+        let most = rate.unwrap_or(BUFFER);
         let cut = tokio::select! {
             () = link.notify.notified() => false,
-            read = reader.read(&mut buffer), if !blocked => match read {
+            read = reader.read(&mut buffer[..most]), if !blocked => match read {
                 Ok(n) if n > 0 => {
+                    if rate.is_some() {
+                        sleep(Duration::from_millis(100)).await;
+                    }
                     let mut inner = world.lock();
                     let cut = inner.handle_input(&link, &buffer[..n]);
                     inner.notify_all();

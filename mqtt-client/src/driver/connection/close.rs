@@ -51,10 +51,10 @@ impl Connection<'_> {
         {
             state.lose_parked(&shared, parked);
         }
-        state.written_bytes = state.staged_bytes;
-        state.finish_flushes();
         let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());
         let next = state.session.handle_closed();
+        state.untold = 0;
+        state.restart_flushes();
         while let Some(event) = state.session.poll_event() {
             self.events.extend(state.describe(event));
         }

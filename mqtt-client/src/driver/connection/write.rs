@@ -40,6 +40,11 @@ impl Connection<'_> {
                     self.written += n;
                     self.needs_flush = true;
                     moved = Poll::Ready(());
+                    if !self.writing.is_empty() {
+                        // however slowly it goes, it goes
+                        let shared = Arc::clone(&self.driver.shared);
+                        self.tell_written(&mut shared.lock(), self.now());
+                    }
                 }
                 Poll::Ready(Err(error)) => return Err(End::Io(error)),
             }
@@ -91,6 +96,9 @@ impl Connection<'_> {
 
     pub(super) fn tell_written(&mut self, state: &mut State, now: session::Instant) {
         let written = mem::take(&mut self.written);
+        let untold = (self.writing.len() + state.output.len()).min(state.untold);
+        state.session.advance(state.untold - untold);
+        state.untold = untold;
         state.session.handle_written(now, written);
         state.written_bytes += written as u64;
         let begun = self.writing.take_begun();
@@ -103,7 +111,11 @@ impl Connection<'_> {
     fn poll_upload(&mut self, cx: &mut Context<'_>, id: PacketId, source: &SharedSource) -> bool {
         let upload = match &mut self.upload {
             Some(upload) if upload.id == id => upload,
-            upload => upload.insert(Upload::new(id, source)),
+            upload => upload.insert(Upload::new(
+                id,
+                source,
+                self.driver.settings.tuning.write_timeout,
+            )),
         };
         let was_open = upload.is_open();
         let polled = match was_open {

@@ -108,3 +108,28 @@ pub async fn a_transport_that_takes_nothing_is_dead<A: Adapter>() {
         "{waited:?}"
     );
 }
+
+pub async fn a_slow_transport_is_not_a_dead_one<A: Adapter>() {
+    let world = World::default();
+    let setup = Setup {
+        keep_alive: Duration::from_secs(60),
+        write_timeout: Duration::from_secs(10),
+        ..Setup::default()
+    };
+    let client: A = connect(&world, setup).await;
+    let mut happenings = listen(&client);
+    world.take_slowly(10_000);
+    let large = vec![7; 1_000_000];
+    let before = Instant::now();
+    let publishing = async {
+        client.publish("t", &large, QOS1).await.unwrap();
+        client.publish("t", &large, QOS0).await.unwrap();
+        client.publish("t", b"behind", QOS1).await.unwrap();
+    };
+    tokio::select! {
+        ended = happenings.disconnected() => panic!("{ended:?} after {:?}", before.elapsed()),
+        () = publishing => {}
+    }
+    assert!(before.elapsed() >= Duration::from_secs(180));
+    assert_eq!(world.links(), 1);
+}

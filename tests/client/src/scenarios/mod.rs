@@ -85,6 +85,7 @@ macro_rules! suite {
                 a_peer_that_swallows_everything_is_found_while_qos_0_flows,
                 a_silent_peer_is_found_while_idle,
                 a_transport_that_takes_nothing_is_dead,
+                a_slow_transport_is_not_a_dead_one,
             }
             hostile {
                 malformed_input_closes_with_the_rule_and_connects_again,

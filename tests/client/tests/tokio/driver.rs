@@ -226,3 +226,24 @@ async fn next_id(world: &World, client: &Client) -> PacketId {
     };
     publish.delivery.packet_id().expect("at QoS 1")
 }
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_qos_1_that_was_cut_before_it_was_written() {
+    let world = World::default();
+    let client = Client::connect(options(&world, &Setup::default()))
+        .await
+        .unwrap();
+    world.cut_after_input(1_000);
+    // more than the transport takes, and all of it handed out
+    let payload = vec![0; 150_000];
+    let ack = client.publish("t", &payload).qos(QOS1).enqueue();
+    let ack = ack.await.unwrap();
+    world.set_down(true);
+    let mut flush = pin!(client.flush());
+    assert!(timeout(Duration::from_secs(5), &mut flush).await.is_err());
+    assert_eq!(client.stats().disconnections, 1);
+    world.set_down(false);
+    flush.await.unwrap();
+    assert_eq!(world.links(), 2);
+    ack.await.unwrap();
+}

@@ -10,7 +10,10 @@ use client_tests::{Setup, World};
 use mqtt_client::{Client, Event, FileSource, PayloadSource, PublishError, QoS, source_fn};
 use mqtt_codec::wire::{Packet, PacketType};
 
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncWriteExt, duplex},
+    time::{Instant, sleep},
+};
 
 use crate::adapter::options;
 
@@ -136,4 +139,55 @@ async fn one_that_cannot_be_opened_again_fails_with_the_connection_it_was_sent_o
         };
         assert_eq!(publish.payload, b"x");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_is_opened_pings_acknowledgements_and_qos_0_go_out() {
+    let world = World::default();
+    let options = options(&world, &Setup::default()).keep_alive(Duration::from_secs(4));
+    let client = Client::connect(options).await.unwrap();
+    let mut stream = client.subscribe("in", QOS1).await.unwrap();
+    let slow = source_fn(3, || async {
+        sleep(Duration::from_secs(15)).await;
+        Ok(&b"abc"[..])
+    });
+    let upload = client.publish_stream("t", slow).enqueue().await.unwrap();
+    let behind = client.publish("t", "behind").qos(QOS1).enqueue();
+    let behind = behind.await.unwrap();
+    let begun = Instant::now();
+    world.broker(|broker| broker.publish("in", b"x", QOS1));
+    drop(stream.next().await.unwrap().unwrap());
+    world.arrived(PacketType::PubAck, 1).await;
+    client.publish("t", "passes").await.unwrap();
+    world.arrived(PacketType::PingReq, 3).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
+    upload.await.unwrap();
+    behind.await.unwrap();
+    let published = world.broker(|broker| broker.published());
+    assert_eq!(published, [&b"abc"[..], b"behind"], "at QoS 1");
+    assert_eq!(world.links(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_the_last_byte_of_one() {
+    let world = World::default();
+    let client = connected(&world).await;
+    let slow = source_fn(2, || async {
+        let (reader, mut writer) = duplex(1);
+        tokio::spawn(async move {
+            writer.write_all(b"a").await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+            writer.write_all(b"b").await.unwrap();
+        });
+        Ok(reader)
+    });
+    let upload = client.publish_stream("t", slow).enqueue().await.unwrap();
+    let begun = Instant::now();
+    client.flush().await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    upload.await.unwrap();
 }

@@ -1,14 +1,20 @@
 //! Traces, collected by somebody who publishes them. A process of its own: which traces are wanted is kept for all
 //! threads of one.
 use std::{
+    io,
+    pin::Pin,
     sync::{Arc, OnceLock, mpsc},
+    task::{Context, Poll},
     thread,
     time::Duration,
 };
 
 use client_tests::World;
 use mqtt_client::{Address, Client, ConnectOptions, QoS, source_fn};
-use tokio::runtime::Builder;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    runtime::Builder,
+};
 use tracing::{Metadata, span};
 
 /// Collects traces, and publishes each, as one that sends logs over MQTT does.
@@ -93,10 +99,7 @@ async fn fail_in_every_way(told: mpsc::Sender<String>) {
     let client = client.get_or_init(|| connected);
     let short = source_fn(2, || async { Ok(&b"1"[..]) });
     client.publish_stream("t", short).await.unwrap_err();
-    let stalls = source_fn(1, || async {
-        std::future::pending::<()>().await;
-        Ok(&b""[..])
-    });
+    let stalls = source_fn(1, || async { Ok(Stalled) });
     client.publish_stream("t", stalls).await.unwrap_err();
     world.broker(|broker| broker.close_on_topic = Some("poison".into()));
     let poison = client.publish("poison", "x").qos(QoS::AtLeastOnce);
@@ -105,4 +108,17 @@ async fn fail_in_every_way(told: mpsc::Sender<String>) {
     // the driver writes its last trace after that
     world.all_closed().await;
     tokio::task::yield_now().await;
+}
+
+/// Has no byte to give, ever.
+struct Stalled;
+
+impl AsyncRead for Stalled {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
 }
