@@ -36,7 +36,8 @@ pub enum Overflow {
     /// It waits for room, as QoS 1 always does.
     #[default]
     Wait,
-    /// It is dropped and counted.
+    /// It is dropped and counted; also without connection, and while a longer message is under way: a stream, or a
+    /// payload over 256 KiB.
     Drop,
 }
 
