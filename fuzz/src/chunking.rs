@@ -166,15 +166,16 @@ fn take(session: &mut Engine, buffer: &mut Vec<u8>, played: &mut Played) -> Resu
     let mut start = 0;
     loop {
         let (consumed, input) = session.handle_input(Instant::ZERO, &buffer[start..])?;
-        let Some(input) = input else {
-            if consumed == 0 {
-                break;
-            }
-            start += consumed;
-            continue;
-        };
-        assert!(consumed > 0, "brings {input:?} again and again");
-        note(session, input, &mut played.happened);
+        assert!(
+            consumed > 0 || input.is_none(),
+            "brings {input:?} again and again"
+        );
+        if consumed == 0 {
+            break;
+        }
+        if let Some(input) = input {
+            note(session, input, &mut played.happened);
+        }
         start += consumed;
         while session.wants_renewal() {
             session.renew(None).expect("nothing to refuse");
