@@ -127,8 +127,8 @@ pub enum DisconnectReason {
     /// The broker broke the protocol or was silent for too long.
     #[error("{0}")]
     Session(session::Error),
-    /// The client ended it to start again: a stalled consumer has caught up, a payload's source failed, or the session
-    /// had to be started clean.
+    /// The client ended it to start again: a stalled consumer has caught up, messages that were given up are to come
+    /// again, a payload's source failed, or the session had to be started clean.
     #[error("ended to connect again")]
     Cycled,
     /// The client was asked to, or every handle was dropped.

@@ -17,9 +17,14 @@ use crate::state::Shared;
 ///
 /// At QoS 1 the broker keeps it until it is acknowledged: when the message is dropped, or, with
 /// [`manual_ack`](crate::Subscribe::manual_ack), by [`ack`](Self::ack). Acknowledgements leave in
-/// the order in which the messages came, so one that is held back holds back those behind it. One
-/// that is dropped while its thread panics, or without `ack` in manual mode, is not acknowledged on
-/// this connection: the broker sends it again on the next one.
+/// the order in which the messages came, so one that is held back holds back those behind it.
+///
+/// One that is dropped while its thread panics, or without `ack` in manual mode, is given up: it is not acknowledged on
+/// this connection, and the broker sends it again on the next one. Until then it takes a place in the broker's window
+/// (mosquitto sends 20 unacknowledged messages); so when nothing else has been unacknowledged for
+/// [`stall_timeout`](crate::ConnectOptions::stall_timeout), the client connects again. A message that is given up each
+/// time comes again at that pace. In a [`Transient`](crate::SessionStart::Transient) session no connection would bring
+/// it again: there it is lost, and acknowledged so that the window stays open.
 #[must_use = "dropping a message acknowledges it"]
 pub struct Message {
     pub(crate) content: Content,

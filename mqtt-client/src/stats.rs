@@ -35,13 +35,15 @@ pub struct Stats {
     /// Received messages that matched no stream and were dropped: at QoS 0, or with
     /// [`Unmatched::Discard`](crate::Unmatched::Discard).
     pub dropped_unmatched: u64,
-    /// Received QoS 1 messages discarded unacknowledged because consumers stalled; the broker of a persistent session
-    /// sends them again. In a transient one this includes the message that waited for room when its connection ended; how
-    /// many the transport still held behind it nobody knows.
+    /// Received QoS 1 messages discarded because consumers stalled. The broker of a persistent session, to which they are
+    /// not acknowledged, sends them again. In a transient one they are lost; the count includes the message that waited
+    /// for room when its connection ended; how many the transport still held behind it nobody knows.
     pub discarded_while_stalled: u64,
     /// Received messages over the packet limit.
     pub oversized: u64,
-    /// Received QoS 1 messages that were dropped without acknowledgement.
+    /// Received QoS 1 messages that were given up: dropped by their consumer while it panicked or without
+    /// [`ack`](crate::Message::ack) in manual mode, or left unread in a dropped stream of a transient session. The broker
+    /// of a persistent session sends them again; in a transient one they are lost.
     pub given_up: u64,
     /// Acknowledgements from the broker that nothing asked for.
     pub unexpected: u64,

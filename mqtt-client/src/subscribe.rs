@@ -71,8 +71,8 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Messages are acknowledged by [`Message::ack`] alone; one dropped without it is left to the broker, which sends
-    /// it again on the next connection.
+    /// Messages are acknowledged by [`Message::ack`] alone; one dropped without it is given up, for the broker to send
+    /// again on the next connection. See [`Message`] for when that comes, and for transient sessions.
     pub fn manual_ack(mut self) -> Self {
         self.mode = AckMode::Manual;
         self

@@ -5,7 +5,7 @@ use mqtt_codec::wire::{
 };
 
 use super::item::{Item, Kind};
-use super::world::{ACKS, Arriving, Phase, Reading, Received, Sent, Stage, Verdict, World};
+use super::world::{ACKS, Arriving, Link, Phase, Reading, Received, Sent, Stage, Verdict, World};
 
 impl World {
     /// At most `budget` bytes from the broker arrive; the session takes what it can.
@@ -227,7 +227,7 @@ impl World {
                 assert_eq!(topic, head.expect("was taken").0.topic);
                 if let Some(id) = id {
                     link.arrives_for_ack = true;
-                    link.received.push_back(oversized(id));
+                    link.received.push_back(settled(id, Verdict::Acknowledge));
                 }
                 link.arriving = skip(left);
             }
@@ -254,7 +254,10 @@ impl World {
                     Reading::Overrun | Reading::Discarding
                 ));
                 link.reading = Reading::Discarding;
-                assert!(id.is_some(), "QoS 0 is not discarded");
+                let id = id.expect("QoS 0 is not discarded");
+                if self.stage == Stage::Transient {
+                    link.note_discarded(id);
+                }
                 link.arriving = skip(left);
             }
             other => panic!("{other:?} for PUBLISH"),
@@ -276,9 +279,12 @@ impl World {
                     link.arriving = skip(*left);
                     if matches!(link.reading, Reading::Overrun | Reading::Discarding) {
                         link.reading = Reading::Discarding;
+                        if self.stage == Stage::Transient {
+                            link.note_discarded(id);
+                        }
                     } else {
                         link.arrives_for_ack = true;
-                        link.received.push_back(oversized(id));
+                        link.received.push_back(settled(id, Verdict::Acknowledge));
                     }
                 }
             }
@@ -346,6 +352,19 @@ fn settle(sents: &mut Vec<Sent>, id: PacketId, handle: Item) {
     assert_eq!(sent.item, handle);
 }
 
+impl Link {
+    /// A transient session acknowledges what it discards, as long as it has a place.
+    fn note_discarded(&mut self, id: PacketId) {
+        let verdict = match self.received.len() < ACKS {
+            true => Verdict::Acknowledge,
+            // those handed out and not yet seen have none any more
+            false => Verdict::AcknowledgeOrNot,
+        };
+        self.arrives_for_ack |= verdict == Verdict::Acknowledge;
+        self.received.push_back(settled(id, verdict));
+    }
+}
+
 fn judge_message(message: &Message<'_>, head: PublishHeader<'_>) {
     assert_eq!(message.topic, head.topic);
     assert_eq!(message.qos, head.delivery.qos());
@@ -358,11 +377,11 @@ fn judge_message(message: &Message<'_>, head: PublishHeader<'_>) {
     );
 }
 
-fn oversized(id: PacketId) -> Received {
+fn settled(id: PacketId, verdict: Verdict) -> Received {
     Received {
         id,
         token: None,
-        verdict: Some(Verdict::Acknowledge),
+        verdict: Some(verdict),
     }
 }
 

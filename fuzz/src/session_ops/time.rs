@@ -1,6 +1,6 @@
 use mqtt_codec::session::{Duration, Event};
 
-use super::world::{Delivered, Reading, World};
+use super::world::{Delivered, Phase, Reading, Stage, Verdict, World};
 
 impl World {
     /// Time passes, and the caller acts on every deadline: it must come to rest without input or a transport.
@@ -21,8 +21,21 @@ impl World {
                 return self.close();
             }
             self.note_event_of_time();
+            self.note_cycle_of_time();
         }
         panic!("deadlines in the past again and again");
+    }
+
+    /// What was given up is asked for again, once nothing else is unacknowledged.
+    fn note_cycle_of_time(&mut self) {
+        let link = self.link.as_ref().expect("has deadlines");
+        if link.phase != Phase::Connected || self.session.is_connected() {
+            return;
+        }
+        assert!(self.stage == Stage::Persist && link.gave_up);
+        let mut verdicts = link.received.iter().map(|received| received.verdict);
+        assert!(verdicts.all(|verdict| verdict == Some(Verdict::GiveUp)));
+        self.cycle();
     }
 
     fn note_event_of_time(&mut self) {

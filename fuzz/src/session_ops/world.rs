@@ -78,6 +78,8 @@ pub(super) struct Link {
     pub(super) reading: Reading,
     /// QoS 1 messages in order of receipt.
     pub(super) received: VecDeque<Received>,
+    /// One of them was given up.
+    pub(super) gave_up: bool,
     broker_id: u16,
 }
 
@@ -139,6 +141,8 @@ pub(super) struct Received {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Acknowledge,
+    /// As the engine may have had a place for it, or none.
+    AcknowledgeOrNot,
     GiveUp,
 }
 
@@ -319,6 +323,7 @@ impl World {
             arrives_for_ack: false,
             reading: Reading::On,
             received: VecDeque::new(),
+            gave_up: false,
             broker_id: 0,
         });
     }
@@ -472,10 +477,16 @@ impl World {
         };
         let Some(token) = received.token else { return };
         let taken = match verdict {
-            Verdict::Acknowledge => self.session.acknowledge(token),
+            Verdict::Acknowledge | Verdict::AcknowledgeOrNot => self.session.acknowledge(token),
             Verdict::GiveUp => self.session.give_up(token),
         };
         assert_eq!(taken, received.verdict.is_none(), "a token is good once");
+        // nobody would bring it again
+        let verdict = match self.stage {
+            Stage::Transient => Verdict::Acknowledge,
+            Stage::Wipe | Stage::Persist => verdict,
+        };
+        link.gave_up |= taken && verdict == Verdict::GiveUp;
         received.verdict.get_or_insert(verdict);
     }
 

@@ -275,7 +275,9 @@ impl ConnectOptions {
     }
 
     /// How long full queues may keep us from reading while an answer of the broker is awaited,
-    /// before messages are discarded unacknowledged to get at it. Default 10 s, 1 ms to 24 h.
+    /// before messages are discarded to get at it; and how long messages that were given up may be all that is
+    /// unacknowledged, before a session that persists connects again to get them (see [`Message`](crate::Message)).
+    /// Default 10 s, 1 ms to 24 h.
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.tuning.stall_timeout = limit;
         self

@@ -36,6 +36,7 @@ pub(super) struct Acks {
     head: u16,
     len: u16,
     head_sequence: u32,
+    gave_up: bool,
 }
 
 impl Acks {
@@ -45,6 +46,7 @@ impl Acks {
             head: 0,
             len: 0,
             head_sequence: 0,
+            gave_up: false,
         }
     }
 
@@ -87,7 +89,14 @@ impl Acks {
     }
 
     pub(super) fn give_up(&mut self, slots: &mut [AckSlot], token: AckToken) -> bool {
-        self.settle(slots, token, Place::GivenUp)
+        let was_open = self.settle(slots, token, Place::GivenUp);
+        self.gave_up |= was_open;
+        was_open
+    }
+
+    /// Whether nothing is unacknowledged but what was given up, and something was.
+    pub(super) const fn is_only_given_up(&self) -> bool {
+        self.gave_up && self.len == 0
     }
 
     /// The next PUBACK that may leave. `arriving`: the newest message is not complete yet and stays.

@@ -40,7 +40,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long the transport may take no byte of what waits for it. Default 20 s.
     pub write_timeout: Duration,
-    /// How long reading may be paused while something of ours awaits an answer. Default 10 s.
+    /// How long reading may be paused while something of ours awaits an answer, and how long what was
+    /// [given up](super::Session::give_up) may be all that is unacknowledged. Default 10 s.
     pub stall_timeout: Duration,
     /// How long one PUBLISH, and one SUBSCRIBE or UNSUBSCRIBE, may be the oldest unacknowledged one. Default `None`:
     /// for ever.

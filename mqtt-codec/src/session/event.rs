@@ -29,8 +29,9 @@ pub enum Input<'b, H> {
         /// The packet's remaining length in bytes.
         remaining_length: u32,
     },
-    /// A QoS 1 message that is skipped without acknowledgement because its consumers stall, or because the storage
-    /// has no slot for acknowledgements at all.
+    /// A QoS 1 message that is skipped because its consumers stall, or because the storage has no slot for
+    /// acknowledgements at all. It stays unacknowledged, but for a stall of a transient session, to which no later
+    /// connection would bring it again.
     Discarded {
         /// The packet's remaining length in bytes.
         remaining_length: u32,

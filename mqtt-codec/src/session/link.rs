@@ -111,7 +111,7 @@ pub(super) enum Reading {
     On,
     /// The caller reads nothing.
     Paused,
-    /// Reading went on although consumers stall: QoS 1 messages are discarded unacknowledged. None was yet.
+    /// Reading went on although consumers stall: QoS 1 messages are discarded. None was yet.
     Overrun,
     /// As [`Overrun`](Self::Overrun), and at least one was.
     Discarding,

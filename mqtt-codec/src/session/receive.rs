@@ -5,6 +5,7 @@ use crate::wire::{
 
 use super::link::{Arriving, Incoming, Phase, Reading};
 use super::outbox::Kind;
+use super::session::Stage;
 use super::{
     AckToken, Change, Content, Error, Input, Instant, Message, Outgoing, Oversized, Session,
     Storage, Violation,
@@ -193,10 +194,14 @@ impl<S: Storage> Session<S> {
                 for_ack: token.is_some(),
             };
         }
-        if oversized {
+        let discarded = token.is_some() && self.link.reading == Reading::Discarding;
+        if oversized || discarded {
             self.link.incoming.what = Arriving::Skipped;
             if let Some(token) = token {
                 self.acknowledge(token);
+            }
+            if discarded {
+                return Ok((consumed, Some(Input::Discarded { remaining_length })));
             }
             let topic = Some(publish.topic);
             let oversized = Input::Oversized {
@@ -278,13 +283,19 @@ impl<S: Storage> Session<S> {
     fn admit(&mut self, id: PacketId) -> Admission {
         if matches!(self.link.reading, Reading::Overrun | Reading::Discarding) {
             self.link.reading = Reading::Discarding;
-            return Admission::Discard;
+            // a transient session acknowledges: no later connection brings it again, it would only use up the
+            // broker's window
+            if self.stage != Stage::Transient {
+                return Admission::Discard;
+            }
         }
         self.make_ack_room();
         let slots = self.outbox.storage.acks();
         match self.link.acks.push(slots, id) {
             Some(token) => Admission::Granted(token),
-            None if slots.is_empty() => Admission::Discard,
+            None if slots.is_empty() || self.link.reading == Reading::Discarding => {
+                Admission::Discard
+            }
             None => Admission::Blocked,
         }
     }

@@ -167,11 +167,18 @@ impl<S: Storage> Session<S> {
     }
 
     /// The message of this token is not acknowledged on this connection; later ones need not wait for it. The
-    /// broker sends it again on the next connection of the session.
+    /// broker sends it again on the next connection of the session. Until then it takes a place in the broker's window:
+    /// when nothing else has been unacknowledged for [`Config::stall_timeout`], the session cycles the connection.
+    ///
+    /// A transient session has no next connection: the message is lost, and acknowledged.
     ///
     /// Returns false, without effect, if the token was used or its connection has ended.
     pub fn give_up(&mut self, token: AckToken) -> bool {
-        let was_open = self.link.acks.give_up(self.outbox.storage.acks(), token);
+        let slots = self.outbox.storage.acks();
+        if self.stage == Stage::Transient {
+            return self.link.acks.acknowledge(slots, token);
+        }
+        let was_open = self.link.acks.give_up(slots, token);
         // the message that stalls is given up by the caller: it must come again as those that are skipped do
         if was_open && self.link.reading == Reading::Overrun {
             self.link.reading = Reading::Discarding;

@@ -14,6 +14,7 @@ enum Timer {
     Acknowledgement,
     /// Of the oldest SUBSCRIBE or UNSUBSCRIBE.
     Answer,
+    /// Until reading goes on although consumers stall, or until what was given up is asked for again.
     Stall,
     PingRequest,
 }
@@ -139,6 +140,10 @@ impl<S: Storage> Session<S> {
             Timer::Write => Timeout::Write,
             Timer::Acknowledgement | Timer::Answer => Timeout::Acknowledgement,
             Timer::Stall => {
+                if self.link.acks.is_only_given_up() {
+                    self.cycle();
+                    return Ok(());
+                }
                 self.link.reading = Reading::Overrun;
                 self.link.timers.handle_life(now);
                 self.event = Some(Event::ReadOn);
@@ -172,11 +177,13 @@ impl<S: Storage> Session<S> {
         let half_sent = u16::from(link.packet.kind() == Some(Kind::Publish));
         let published = self.outbox.publishes().in_flight() > half_sent;
         let asked = self.outbox.controls().in_flight() > 0;
-        let stalls = paused && (published || asked);
+        let connected = link.phase == Phase::Connected;
+        let lacks = connected && link.acks.is_only_given_up();
+        let stalls = lacks || paused && (published || asked);
 
         let mut first = (NEVER, Timer::PingRequest);
         // within a packet it cannot leave, nor twice; there the write time-out guards
-        let can_ping = link.phase == Phase::Connected && link.packet.is_none() && !link.ping_wanted;
+        let can_ping = connected && link.packet.is_none() && !link.ping_wanted;
         if can_ping && seconds > 0 {
             first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
         }

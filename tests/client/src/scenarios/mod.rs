@@ -1,6 +1,7 @@
 //! The scenarios. None looks at which adapter it drives.
 pub mod connecting;
 pub mod consumers;
+pub mod giving_up;
 pub mod hostile;
 pub mod keep_alive;
 pub mod poison;
@@ -95,6 +96,12 @@ macro_rules! suite {
                 a_full_queue_does_not_block_acknowledgements,
                 a_consumer_that_awaits_publishes_gets_every_qos_1_message,
                 a_sleeping_consumer_keeps_the_link_and_gets_every_qos_1_message,
+            }
+            giving_up {
+                a_stream_dropped_unread_in_a_transient_session_leaves_the_window_open,
+                what_a_transient_session_gives_up_leaves_the_window_open,
+                what_a_transient_session_discards_leaves_the_window_open,
+                what_a_persistent_session_gives_up_comes_again_and_no_faster_than_the_stall_timeout,
             }
             uploads {
                 a_source_arrives_whole,

@@ -1,10 +1,10 @@
 //! Messages from the broker: chunks, acknowledgements, limits.
 
-use mqtt_codec::session::{AckToken, Config, Error, Oversized};
+use mqtt_codec::session::{AckToken, Config, Error, Next, Oversized, Start};
 use mqtt_codec::wire::{Dup, QoS, Retain, SessionPresent};
 use testkit::{Brought, GrowingStorage, Item, Script};
 
-use crate::{PINGRESP, config};
+use crate::{DISCONNECT, PINGRESP, config, millis, secs};
 
 /// A PUBLISH to `topic`; an id makes it QoS 1.
 fn message(topic: &str, id: Option<u16>, payload: &[u8]) -> Vec<u8> {
@@ -84,6 +84,60 @@ fn a_place_given_up_lets_later_pubacks_go() {
     assert!(script.session.give_up(tokens[0]));
     assert!(!script.acknowledge(tokens[0]));
     assert_eq!(script.transmit(), [ack(2), ack(3)].concat());
+}
+
+/// Nobody else brings it again, and the broker's window is used up at some time.
+#[test]
+fn when_what_was_given_up_is_all_that_is_left_the_connection_is_cycled() {
+    let mut script = Script::connected(config(|config| config.keep_alive = None));
+    let tokens = [1, 2, 3].map(|id| receive_token(&mut script, id));
+    assert!(script.session.give_up(tokens[1]));
+    script.acknowledge(tokens[0]);
+    script.wait(secs(1_000)).unwrap();
+    assert_eq!(script.transmit(), ack(1), "the third is being handled");
+    script.acknowledge(tokens[2]);
+    assert_eq!(script.transmit(), ack(3));
+    script.wait(millis(9_999)).unwrap();
+    assert_eq!(script.transmit(), []);
+    script.wait(millis(1)).unwrap();
+    assert_eq!(script.transmit(), DISCONNECT);
+    assert_eq!(script.close(), Next::Now);
+    // a connection that has given up nothing stays
+    script.connect(SessionPresent::Present);
+    let token = receive_token(&mut script, 2);
+    script.acknowledge(token);
+    assert_eq!(script.transmit(), ack(2));
+    script.wait(secs(1_000)).unwrap();
+    assert_eq!(script.transmit(), []);
+}
+
+#[test]
+fn a_message_that_comes_puts_cycling_off() {
+    let mut script = Script::connected(Config::new());
+    let token = receive_token(&mut script, 1);
+    script.session.give_up(token);
+    script.transmit();
+    for id in 2..10 {
+        script.wait(secs(9)).unwrap();
+        let token = receive_token(&mut script, id);
+        script.wait(secs(1)).unwrap();
+        script.acknowledge(token);
+        assert_eq!(script.transmit(), ack(id));
+    }
+}
+
+/// There is no next connection of the session to bring it again.
+#[test]
+fn a_transient_session_acknowledges_what_is_given_up() {
+    let mut script = Script::connected(config(|config| config.start = Start::Transient));
+    let tokens = [1, 2].map(|id| receive_token(&mut script, id));
+    assert!(script.session.give_up(tokens[1]));
+    assert_eq!(script.transmit(), []);
+    assert!(script.session.give_up(tokens[0]));
+    assert!(!script.session.give_up(tokens[0]));
+    assert_eq!(script.transmit(), [ack(1), ack(2)].concat());
+    script.wait(secs(20)).unwrap();
+    assert_eq!(script.transmit(), []);
 }
 
 #[test]

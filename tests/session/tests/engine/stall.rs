@@ -140,14 +140,45 @@ fn what_comes_between_draining_and_the_end_does_not_overtake_what_was_discarded(
     assert_eq!(script.transmit(), DISCONNECT);
 }
 
+/// What is lost for good would only use up the broker's window.
 #[test]
-fn drained_a_transient_session_reads_on_and_what_was_discarded_is_lost() {
+fn a_transient_session_acknowledges_what_it_discards_and_reads_on_when_drained() {
     let mut script = stalled(config(|config| config.start = Start::Transient));
-    script.receive(&message(1)).unwrap();
+    assert_eq!(script.receive(&message(1)), Ok(vec![DISCARDED]));
+    assert_eq!(script.transmit(), [0x40, 2, 0, 1]);
     script.session.handle_drained();
     assert_eq!(script.transmit(), []);
     let brought = script.receive(&message(2)).unwrap();
     assert!(matches!(brought[..], [Brought::Message { .. }]));
+}
+
+#[test]
+fn a_transient_session_acknowledges_a_large_message_when_it_has_skipped_it() {
+    let mut script = stalled(config(|config| {
+        config.start = Start::Transient;
+        config.receive_buffer = 16;
+    }));
+    let head = [0x32, 25, 0, 1, b't', 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    script.receive(&head).unwrap();
+    script.receive(&[0xFF; 10]).unwrap();
+    assert_eq!(script.transmit(), []);
+    script.receive(&[0xFF]).unwrap();
+    assert_eq!(script.transmit(), [0x40, 2, 0, 1]);
+}
+
+#[test]
+fn what_a_transient_session_discards_is_acknowledged_in_order_of_receipt() {
+    let mut script = Script::connected(config(|config| config.start = Start::Transient));
+    let brought = script.receive(&message(1)).unwrap();
+    let token = brought[0].token().unwrap();
+    script.enqueue(Item::numbered(1));
+    script.transmit();
+    script.session.handle_paused();
+    script.wait(secs(10)).unwrap();
+    script.receive(&message(2)).unwrap();
+    assert_eq!(script.transmit(), []);
+    script.acknowledge(token);
+    assert_eq!(script.transmit(), [0x40, 2, 0, 1, 0x40, 2, 0, 2]);
 }
 
 #[test]
