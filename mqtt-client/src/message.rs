@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use mqtt_codec::session::AckToken;
-use mqtt_codec::wire::{Dup, QoS, Retain};
+use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
 
 use crate::state::Shared;
 
@@ -84,8 +84,7 @@ impl Message {
     /// The topic that it was published to.
     #[must_use]
     pub fn topic(&self) -> &str {
-        let topic = &self.content.bytes[..usize::from(self.content.topic_len)];
-        std::str::from_utf8(topic).expect("the codec has checked it")
+        self.content.topic().as_str()
     }
 
     /// The payload.
@@ -155,6 +154,12 @@ impl fmt::Debug for Message {
             .field("retain", &self.content.retain)
             .field("dup", &self.content.dup)
             .finish_non_exhaustive()
+    }
+}
+
+impl Content {
+    pub(crate) fn topic(&self) -> TopicName<'_> {
+        TopicName::assume_checked(&self.bytes[..usize::from(self.topic_len)])
     }
 }
 

@@ -91,7 +91,9 @@ impl<'a> Subscribe<'a> {
                 state.router.subscribe(filter, *qos, key);
             }
             state.move_held(key, |topic| {
-                filters.iter().any(|(filter, _)| matches(filter, topic))
+                filters
+                    .iter()
+                    .any(|(filter, _)| filter.filter().matches(topic))
             });
             state.wake_driver();
             key
@@ -238,7 +240,7 @@ impl Subscription {
                     state.release_stream(key, &mut VecDeque::new(), client.shared.unattached());
                     return Err(taken());
                 }
-                state.move_held(key, |topic| matches(&name, topic));
+                state.move_held(key, |topic| name.filter().matches(topic));
                 state.end_if_closed(key);
                 key
             }
@@ -382,8 +384,4 @@ impl fmt::Debug for Subscription {
             .field("filters", &self.filters)
             .finish_non_exhaustive()
     }
-}
-
-fn matches(filter: &Filter, topic: &str) -> bool {
-    mqtt_codec::wire::TopicName::new(topic).is_ok_and(|topic| filter.filter().matches(topic))
 }

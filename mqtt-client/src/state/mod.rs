@@ -346,11 +346,9 @@ impl State {
             let Some(receipt) = &queued.receipt else {
                 continue;
             };
-            let topic = &queued.content.bytes[..usize::from(queued.content.topic_len)];
-            let topic = TopicName::assume_checked(topic);
             let settlement = match unattached {
                 Unattached::Unsubscribe => Settlement::GivenUp,
-                Unattached::Keep if self.router.is_subscribed(topic) => {
+                Unattached::Keep if self.router.is_subscribed(queued.content.topic()) => {
                     self.router.queue(self.default_queue).push_queued(queued);
                     continue;
                 }
@@ -381,15 +379,12 @@ impl State {
     }
 
     /// Moves what was held for want of a stream to the queue of a new one.
-    pub(crate) fn move_held(&mut self, key: usize, matches: impl Fn(&str) -> bool) {
+    pub(crate) fn move_held(&mut self, key: usize, matches: impl Fn(TopicName<'_>) -> bool) {
         if self.default_stream == DefaultStream::Taken {
             return;
         }
-        let held = self.router.queue(self.default_queue).extract(|queued| {
-            let topic = &queued.content.bytes[..usize::from(queued.content.topic_len)];
-            std::str::from_utf8(topic).is_ok_and(&matches)
-        });
-        for queued in held {
+        let default = self.router.queue(self.default_queue);
+        for queued in default.extract(|queued| matches(queued.content.topic())) {
             self.router.queue(key).push_queued(queued);
         }
     }
