@@ -72,6 +72,7 @@ impl State {
                 if let Item::Unsubscribe(requests) = handle {
                     self.router.handle_unsuback(&requests, &mut self.deferred);
                     self.free_untaken(shared.unattached());
+                    self.free_held();
                     self.finish_settling();
                 }
                 Action::None
@@ -180,7 +181,7 @@ impl State {
     ) -> bool {
         let matching = self.router.matching(topic);
         if matching == 0 {
-            return self.route_unmatched(shared, arrival, token);
+            return self.route_unmatched(shared, topic, arrival, token);
         }
         if self.waits_for_room(arrival) {
             let mut full = false;
@@ -204,6 +205,7 @@ impl State {
     fn route_unmatched(
         &mut self,
         shared: &Shared,
+        topic: TopicName<'_>,
         arrival: &Arrival<'_>,
         token: Option<AckToken>,
     ) -> bool {
@@ -211,7 +213,8 @@ impl State {
         let held = self.default_stream == DefaultStream::Taken
             || (token.is_some()
                 && shared.tuning.unmatched == Unmatched::Hold
-                && shared.unattached() == Unattached::Keep);
+                && shared.unattached() == Unattached::Keep
+                && !self.router.is_ended(topic));
         if !held {
             self.stats.dropped_unmatched += 1;
             if let Some(token) = token {

@@ -280,6 +280,16 @@ impl State {
         }
     }
 
+    /// Settles a stream's share of a message that it has not taken.
+    fn settle_queued(&mut self, queued: &Queued, settlement: Settlement) {
+        let Some(receipt) = &queued.receipt else {
+            return;
+        };
+        if let Some(settlement) = receipt.settle(settlement) {
+            self.settle(receipt.token, settlement);
+        }
+    }
+
     /// A publish is over: its future learns the outcome, its room is free.
     pub(crate) fn settle_publication(
         &mut self,
@@ -343,9 +353,9 @@ impl State {
         let rest = queue.extract(|_| true);
         let blocks = queue.blocks;
         for queued in batch.drain(..).chain(rest) {
-            let Some(receipt) = &queued.receipt else {
+            if queued.receipt.is_none() {
                 continue;
-            };
+            }
             let settlement = match unattached {
                 Unattached::Unsubscribe => Settlement::GivenUp,
                 Unattached::Keep if self.router.is_subscribed(queued.content.topic()) => {
@@ -355,9 +365,7 @@ impl State {
                 // unsubscribed and let go: nobody will ask for it
                 Unattached::Keep => Settlement::Acknowledged,
             };
-            if let Some(settlement) = receipt.settle(settlement) {
-                self.settle(receipt.token, settlement);
-            }
+            self.settle_queued(&queued, settlement);
         }
         if blocks || self.router.queue(self.default_queue).len() > 0 {
             let queue = self.router.queue(self.default_queue);
@@ -375,6 +383,21 @@ impl State {
         let ended: Vec<(Filter, usize)> = ended;
         for (_, key) in ended {
             self.release_stream(key, &mut VecDeque::new(), unattached);
+        }
+    }
+
+    /// Acknowledges what was held for subscriptions that have ended: nobody will ask for it.
+    pub(crate) fn free_held(&mut self) {
+        if self.default_stream == DefaultStream::Taken {
+            return;
+        }
+        for queued in self.router.queue(self.default_queue).extract(|_| true) {
+            if !self.router.is_ended(queued.content.topic()) {
+                self.router.queue(self.default_queue).push_queued(queued);
+                continue;
+            }
+            self.stats.dropped_unmatched += 1;
+            self.settle_queued(&queued, Settlement::Acknowledged);
         }
     }
 

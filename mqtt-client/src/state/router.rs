@@ -1,4 +1,7 @@
-use std::{borrow::Borrow, collections::HashMap};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, VecDeque},
+};
 
 use mqtt_codec::wire::{QoS, SubAckCode, TopicName};
 
@@ -24,6 +27,8 @@ pub(crate) struct Router {
     cache: Cache,
     /// Of those who waited for an end that has come.
     finished: Vec<CompletionKey>,
+    /// Filters unsubscribed last: the broker may go on to deliver what it had for them.
+    ended: VecDeque<Filter>,
 }
 
 /// Where the last topic went: publishers tend to repeat themselves.
@@ -85,6 +90,9 @@ pub(crate) enum Unattached {
 
 /// Some brokers refuse more in one SUBSCRIBE.
 const FILTERS_PER_PACKET: usize = 8;
+
+/// Unsubscribed filters that are remembered.
+const ENDED: usize = 64;
 
 impl Borrow<str> for Filter {
     fn borrow(&self) -> &str {
@@ -251,6 +259,7 @@ impl Router {
 
     /// The broker has forgotten the session.
     pub(crate) fn handle_session_absent(&mut self) {
+        self.ended.clear();
         for index in 0..self.subscriptions.len() {
             if let Some(Subscription {
                 phase: Phase::Active(_),
@@ -322,6 +331,7 @@ impl Router {
             };
             if !std::mem::take(&mut sub.again) {
                 self.remove(index, deferred);
+                self.note_ended(&request.filter);
                 continue;
             }
             self.finished.append(&mut sub.unsubscribers);
@@ -347,6 +357,12 @@ impl Router {
                 Phase::Leaving | Phase::LeaveRequested | Phase::Refused
             ) && sub.filter.filter().matches(topic)
         })
+    }
+
+    /// Whether the topic belongs to subscriptions that have ended, and to no other.
+    pub(crate) fn is_ended(&self, topic: TopicName<'_>) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|filter| filter.filter().matches(topic)) && !self.is_subscribed(topic)
     }
 
     /// Whether one of the stream's filters is not refused.
@@ -485,6 +501,14 @@ impl Router {
             Phase::LeaveRequested => sub.again = false,
             _ => self.set_phase(index, Phase::Leaving),
         }
+    }
+
+    fn note_ended(&mut self, filter: &Filter) {
+        self.ended.retain(|ended| ended != filter);
+        if self.ended.len() == ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(filter.clone());
     }
 
     fn collect(&mut self, from: Phase, to: Phase) -> Vec<Request> {

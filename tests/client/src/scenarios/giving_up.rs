@@ -53,6 +53,49 @@ pub async fn a_stream_dropped_unread_in_a_transient_session_leaves_the_window_op
     assert_eq!(world.links(), 1);
 }
 
+/// Nobody will ask for what was held for it, nor for what the broker still delivers.
+pub async fn unsubscribing_from_what_has_no_stream_leaves_the_window_open<A: Adapter>() {
+    let world = world();
+    let client: A = connect(&world, setup(Start::Resume)).await;
+    drop(client.subscribe("in", QOS1).await.unwrap());
+    publish(&world, "in", 3 * WINDOW);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        world.broker(|broker| broker.undelivered("client")),
+        3 * WINDOW
+    );
+    client.unsubscribe("in").await.unwrap();
+    assert_receives(&world, &client).await;
+    let undelivered = |broker: &mut testkit::Broker| broker.undelivered("client");
+    world
+        .until(|broker| (undelivered(broker) == 0).then_some(()))
+        .await;
+    assert_eq!(world.links(), 1);
+}
+
+/// Another subscription, or one of an earlier run, still stands.
+pub async fn unsubscribing_keeps_what_is_held_for_others<A: Adapter>() {
+    let world = world();
+    let earlier: A = connect(&world, setup(Start::Resume)).await;
+    drop(earlier.subscribe("old", QOS1).await.unwrap());
+    earlier.disconnect(None).await;
+    let client: A = connect(&world, setup(Start::Resume)).await;
+    drop(client.subscribe("in/#", QOS1).await.unwrap());
+    drop(client.subscribe("in/1", QOS1).await.unwrap());
+    publish(&world, "old", 1);
+    publish(&world, "in/1", 1);
+    publish(&world, "in/2", 1);
+    sleep(Duration::from_secs(1)).await;
+    client.unsubscribe("in/#").await.unwrap();
+    let mut rest = client.take_unmatched();
+    for topic in ["old", "in/1"] {
+        assert_eq!(rest.next().await.unwrap().topic(), topic);
+    }
+    world
+        .until(|broker| (broker.undelivered("client") == 0).then_some(()))
+        .await;
+}
+
 pub async fn what_a_transient_session_gives_up_leaves_the_window_open<A: Adapter>() {
     let world = world();
     let client: A = connect(&world, setup(Start::Transient)).await;

@@ -99,6 +99,8 @@ macro_rules! suite {
             }
             giving_up {
                 a_stream_dropped_unread_in_a_transient_session_leaves_the_window_open,
+                unsubscribing_from_what_has_no_stream_leaves_the_window_open,
+                unsubscribing_keeps_what_is_held_for_others,
                 what_a_transient_session_gives_up_leaves_the_window_open,
                 what_a_transient_session_discards_leaves_the_window_open,
                 what_a_persistent_session_gives_up_comes_again_and_no_faster_than_the_stall_timeout,
