@@ -224,7 +224,6 @@ impl Client {
         }
         state.default_stream = DefaultStream::Taken;
         let key = state.default_queue;
-        state.end_if_closed(key);
         drop(state);
         Ok(Subscription::new(
             self,

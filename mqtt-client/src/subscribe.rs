@@ -17,7 +17,7 @@ use crate::{
     error::{ClosedError, PublishError, StreamError, SubscribeError, TakeStreamError},
     message::{AckMode, Acker, Message, Queued},
     options::{Capacity, Filter},
-    state::{Completion, DefaultStream, End, Queue, Shared, State, Unattached},
+    state::{Completion, DefaultStream, Queue, Shared, State, Unattached},
 };
 
 /// A subscription about to be made. From [`Client::subscribe`].
@@ -241,7 +241,6 @@ impl Subscription {
                     return Err(taken());
                 }
                 state.move_held(key, |topic| name.filter().matches(topic));
-                state.end_if_closed(key);
                 key
             }
         };
@@ -303,17 +302,12 @@ impl Subscription {
             drop(locked);
             return Poll::Ready(Some(Ok(self.message(queued))));
         }
-        let queue = state.router.queue(self.key);
-        if let Some(end) = queue.end.take() {
-            let error = match end {
-                End::Plain => None,
-                End::Error(error) => Some(error),
-            };
+        if let Some(end) = state.end_of_stream(self.key) {
             // one refused filter of several ends nothing but itself
-            self.ended = !matches!(error, Some(StreamError::Refused { .. }))
-                || !state.router.is_attached(self.key);
-            return Poll::Ready(error.map(Err));
+            self.ended = !matches!(end, Err(StreamError::Refused { .. }));
+            return Poll::Ready(end.err().map(Err));
         }
+        let queue = state.router.queue(self.key);
         state.deferred.renew(&mut queue.waker, cx);
         Poll::Pending
     }
@@ -344,7 +338,7 @@ impl Subscription {
         let state = &mut *locked;
         if let Some(granted) = state.router.granted(self.key, &self.filters) {
             // refusals are told by the result
-            state.router.queue(self.key).end = None;
+            state.router.queue(self.key).refusals.clear();
             return Poll::Ready(Ok(granted.into_iter().map(Result::ok).collect()));
         }
         if let Some(closed) = state.closed() {

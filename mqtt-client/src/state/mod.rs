@@ -28,7 +28,7 @@ pub(crate) use self::{
     item::{HeapStorage, Item, Payload, Publication, TopicText},
     output::{ENOUGH, Output, SHARED_FROM, SLICES},
     pool::Pool,
-    queue::{Arrival, Body, End, Queue},
+    queue::{Arrival, Body, Queue},
     router::{Router, Unattached},
     waiters::{Room, Ticket},
 };
@@ -220,17 +220,7 @@ impl Shared {
                 state.settle_publication(publication, Err(PublishError::Closed(closed.clone())));
             }
         }
-        let failed = matches!(
-            reason,
-            CloseReason::Connect(_) | CloseReason::Session(_) | CloseReason::Runtime
-        );
         for queue in state.router.queues() {
-            let end = if failed {
-                End::Error(StreamError::Closed(closed.clone()))
-            } else {
-                End::Plain
-            };
-            queue.end.get_or_insert(end);
             queue.wake(&mut state.deferred);
         }
         let completions = state.router.abandon_unsubscribers();
@@ -412,11 +402,24 @@ impl State {
         }
     }
 
-    /// A stream that is taken after the end has nothing to wait for.
-    pub(crate) fn end_if_closed(&mut self, key: usize) {
-        if matches!(self.lifecycle, Lifecycle::Closed(_)) {
-            self.router.queue(key).end.get_or_insert(End::Plain);
+    /// What a stream without messages has to tell, `None` while it waits: an error, or `Ok` at its end.
+    pub(crate) fn end_of_stream(&mut self, key: usize) -> Option<Result<(), StreamError>> {
+        let queue = self.router.queue(key);
+        if let Some(filter) = queue.refusals.pop_front() {
+            return Some(Err(StreamError::Refused { filter }));
         }
+        if queue.is_over {
+            return Some(Ok(()));
+        }
+        let Lifecycle::Closed(closed) = &self.lifecycle else {
+            return None;
+        };
+        Some(match closed.reason() {
+            CloseReason::Disconnected | CloseReason::Dropped => Ok(()),
+            CloseReason::Connect(_) | CloseReason::Session(_) | CloseReason::Runtime => {
+                Err(StreamError::Closed(closed.clone()))
+            }
+        })
     }
 
     /// Frees what an idle connection does not need.

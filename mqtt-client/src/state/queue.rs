@@ -5,9 +5,8 @@ use mqtt_codec::wire::{Dup, QoS, Retain};
 
 use super::Deferred;
 use crate::{
-    error::StreamError,
     message::{Content, Queued, Receipt},
-    options::Capacity,
+    options::{Capacity, Filter},
 };
 
 /// Messages for one stream, bounded by count, for QoS 0 and QoS 1 each, and by bytes.
@@ -23,8 +22,10 @@ pub(crate) struct Queue {
     pub(crate) waker: Option<Waker>,
     /// A message waits for room here.
     pub(crate) blocks: bool,
-    /// The stream ends behind what is queued.
-    pub(crate) end: Option<End>,
+    /// Filters that the broker refused and the stream has not told yet.
+    pub(crate) refusals: VecDeque<Filter>,
+    /// No filter is left: the stream ends behind what is queued. The end of the client is not told here.
+    pub(crate) is_over: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,12 +45,6 @@ impl Held {
         self.messages[index(queued.content.qos)] -= 1;
         self.bytes -= queued.content.bytes.len();
     }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum End {
-    Plain,
-    Error(StreamError),
 }
 
 /// A message as it stands in the read buffer, or whole in a buffer of its own.
@@ -115,7 +110,8 @@ impl Queue {
             arena: BytesMut::new(),
             waker: None,
             blocks: false,
-            end: None,
+            refusals: VecDeque::new(),
+            is_over: false,
         }
     }
 

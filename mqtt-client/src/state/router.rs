@@ -9,9 +9,9 @@ use super::{
     Deferred,
     completion::CompletionKey,
     item::{Item, Request},
-    queue::{End, Queue},
+    queue::Queue,
 };
-use crate::{error::StreamError, events::Event, options::Filter};
+use crate::{events::Event, options::Filter};
 
 /// Subscriptions, and which queue gets what.
 #[derive(Debug, Default)]
@@ -162,6 +162,10 @@ impl Router {
             return;
         };
         sub.qos = sub.qos.max(qos);
+        if sub.phase == Phase::Refused {
+            // it is over for them
+            sub.attachments.clear();
+        }
         sub.attachments.push(Attachment {
             queue,
             outcome: None,
@@ -335,12 +339,12 @@ impl Router {
                 continue;
             }
             self.finished.append(&mut sub.unsubscribers);
-            let (new, old) = std::mem::take(&mut sub.attachments)
+            let (new, old): (Vec<_>, Vec<_>) = std::mem::take(&mut sub.attachments)
                 .into_iter()
                 .partition(|attachment| attachment.outcome.is_none());
             sub.attachments = new;
             self.set_phase(index, Phase::Wanted);
-            self.end_streams(old, deferred);
+            self.end_streams(old.iter().map(|attachment| attachment.queue), deferred);
         }
     }
 
@@ -425,16 +429,13 @@ impl Router {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
-        let error = StreamError::Refused {
-            filter: sub.filter.clone(),
-        };
         for attachment in &mut sub.attachments {
             let Some(queue) = self.queues[attachment.queue].as_mut() else {
                 continue;
             };
             // one that was refused before has been told
             if !matches!(attachment.outcome, Some(Err(_))) {
-                queue.end = Some(End::Error(error.clone()));
+                queue.refusals.push_back(sub.filter.clone());
             }
             attachment.outcome = Some(Err(Refused));
             queue.wake(deferred);
@@ -443,10 +444,12 @@ impl Router {
         sub.abandoned = false;
         let orphaned = sub.attachments.is_empty();
         let again = std::mem::take(&mut sub.again);
+        let queues: Vec<usize> = sub.attachments.iter().map(|other| other.queue).collect();
         self.set_phase(index, if again { Phase::Wanted } else { Phase::Refused });
         if orphaned && !again {
             self.remove(index, deferred);
         }
+        self.end_streams(queues, deferred);
     }
 
     /// The place of a filter's subscription, made if need be.
@@ -552,23 +555,19 @@ impl Router {
         self.finished.append(&mut sub.unsubscribers);
         self.by_filter.remove(&sub.filter);
         self.patterns.retain(|&pattern| pattern != index);
-        self.end_streams(sub.attachments, deferred);
+        let queues = sub.attachments.iter().map(|attachment| attachment.queue);
+        self.end_streams(queues, deferred);
     }
 
-    /// Ends streams that have no other filter.
-    fn end_streams(&mut self, attachments: Vec<Attachment>, deferred: &mut Deferred) {
+    /// Ends those of the streams that have no filter left.
+    fn end_streams(&mut self, queues: impl IntoIterator<Item = usize>, deferred: &mut Deferred) {
         self.cache = Cache::default();
-        for Attachment { queue: key, .. } in attachments {
-            let is_elsewhere = self
-                .subscriptions
-                .iter()
-                .flatten()
-                .any(|sub| sub.attachments.iter().any(|other| other.queue == key));
-            if is_elsewhere {
+        for key in queues {
+            if self.is_attached(key) {
                 continue;
             }
             if let Some(queue) = self.queues[key].as_mut() {
-                queue.end.get_or_insert(End::Plain);
+                queue.is_over = true;
                 queue.wake(deferred);
             }
         }

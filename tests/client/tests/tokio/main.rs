@@ -9,6 +9,7 @@ mod foreign_code;
 mod peers;
 mod runtime;
 mod sources;
+mod streams;
 mod wrong_input;
 
 use adapter::Tokio;

@@ -1,0 +1,103 @@
+//! Streams end, wake and let go as they should.
+use std::{
+    future::{Future, IntoFuture},
+    time::Duration,
+};
+
+use client_tests::{Setup, World};
+use futures::FutureExt;
+use mqtt_client::{Client, QoS, StreamError, Subscription};
+use mqtt_codec::wire::PacketType;
+use tokio::time::{sleep, timeout};
+
+use crate::adapter::options;
+
+const QOS1: QoS = QoS::AtLeastOnce;
+
+async fn connected(world: &World, setup: &Setup) -> Client {
+    Client::connect(options(world, setup)).await.unwrap()
+}
+
+/// Under the paused clock, one that hangs ends at once.
+async fn in_time<F: Future>(future: F) -> F::Output {
+    let limit = timeout(Duration::from_secs(24 * 3_600), future);
+    limit.await.expect("it comes to its end")
+}
+
+/// The filter of a refusal.
+async fn refusal(stream: &mut Subscription) -> String {
+    match in_time(stream.next()).await {
+        Some(Err(StreamError::Refused { filter })) => filter.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers the `n`-th SUBSCRIBE of all connections.
+async fn answer_subscribe(world: &World, n: usize, codes: &[u8]) {
+    let requests = world.arrived(PacketType::Subscribe, n + 1).await;
+    let id = &requests[n].bytes()[2..4];
+    let head = [0x90, 2 + codes.len() as u8, id[0], id[1]];
+    world.inject(&[&head, codes].concat());
+}
+
+/// A client with a stream on `a` and `b`, whose renewal the broker has answered so; it has read nothing since.
+async fn renewed(codes: [u8; 2]) -> (World, Client, Subscription) {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let stream = client.subscribe("a", QOS1).filter("b", QOS1);
+    let stream = stream.await.unwrap();
+    world.broker(|broker| {
+        broker.swallows = true;
+        broker.forget_session("client");
+    });
+    world.arrived(PacketType::Connect, 2).await;
+    world.inject(&[0x20, 2, 0, 0]);
+    answer_subscribe(&world, 1, &codes).await;
+    sleep(Duration::from_secs(1)).await;
+    (world, client, stream)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_granted_before_the_end_of_the_client_and_polled_after_it_has_ended() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut subscribe = client.subscribe("a", QOS1).into_future();
+    assert!((&mut subscribe).now_or_never().is_none());
+    sleep(Duration::from_secs(1)).await;
+    client.disconnect().await.unwrap();
+    let mut stream = subscribe.await.unwrap();
+    assert!(in_time(stream.next()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_was_not_read_does_not_hide_the_end_of_the_client() {
+    let (_world, client, mut stream) = renewed([1, 0x80]).await;
+    client.disconnect().await.unwrap();
+    assert_eq!(refusal(&mut stream).await, "b");
+    assert!(in_time(stream.next()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_refused_filter_is_told_and_the_last_one_ends_the_stream() {
+    let (_world, _client, mut stream) = renewed([0x80, 0x80]).await;
+    assert_eq!(refusal(&mut stream).await, "a");
+    assert_eq!(refusal(&mut stream).await, "b");
+    assert!(in_time(stream.next()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_one_filter_was_refused_and_the_other_is_unsubscribed() {
+    let (world, client, mut stream) = renewed([1, 0x80]).await;
+    assert_eq!(refusal(&mut stream).await, "b");
+    world.inject(b"\x30\x04\x00\x01ax");
+    assert_eq!(in_time(stream.next()).await.unwrap().unwrap().topic(), "a");
+    let unsubscribe = client.unsubscribe("a").into_future();
+    let answer = async {
+        let requests = world.arrived(PacketType::Unsubscribe, 1).await;
+        let id = &requests[0].bytes()[2..4];
+        world.inject(&[0xB0, 2, id[0], id[1]]);
+    };
+    let (unsubscribed, ()) = in_time(async { tokio::join!(unsubscribe, answer) }).await;
+    unsubscribed.unwrap();
+    assert!(in_time(stream.next()).await.is_none());
+}
