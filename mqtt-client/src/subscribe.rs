@@ -241,6 +241,8 @@ impl Subscription {
                     return Err(taken());
                 }
                 state.move_held(key, |topic| name.filter().matches(topic));
+                // the message that waits for room may have some now
+                state.wake_driver();
                 key
             }
         };

@@ -101,3 +101,26 @@ async fn a_stream_ends_when_one_filter_was_refused_and_the_other_is_unsubscribed
     unsubscribed.unwrap();
     assert!(in_time(stream.next()).await.is_none());
 }
+
+/// Nothing else wakes the connection, which waits for room.
+#[tokio::test(start_paused = true)]
+async fn taking_a_stream_makes_room_for_the_message_that_waits() {
+    let world = World::default();
+    let setup = Setup {
+        queue: 1,
+        keep_alive: Duration::ZERO,
+        ..Setup::default()
+    };
+    let client = connected(&world, &setup).await;
+    drop(client.subscribe("a", QOS1).await.unwrap());
+    drop(client.subscribe("b", QOS1).await.unwrap());
+    // no deadline of connecting is left
+    sleep(Duration::from_secs(60)).await;
+    world.broker(|broker| {
+        broker.publish("b", b"x", QOS1);
+        broker.publish("a", b"x", QOS1);
+    });
+    sleep(Duration::from_secs(1)).await;
+    let mut stream = client.stream("a").unwrap();
+    assert_eq!(in_time(stream.next()).await.unwrap().unwrap().topic(), "a");
+}
