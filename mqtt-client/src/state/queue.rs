@@ -20,7 +20,7 @@ pub(crate) struct Queue {
     capacity: Capacity,
     arena: BytesMut,
     pub(crate) waker: Option<Waker>,
-    /// A message waits for room here.
+    /// A QoS 1 message waits for room here, or has found none and those behind it are discarded.
     pub(crate) blocks: bool,
     /// Filters that the broker refused and the stream has not told yet.
     pub(crate) refusals: VecDeque<Filter>,
@@ -123,10 +123,14 @@ impl Queue {
         held < self.capacity.messages && (held == 0 || bytes <= self.capacity.bytes)
     }
 
-    /// Whether the message has to wait for room here; the connection is told when there is some.
+    /// Whether the message has to wait here. At QoS 1 it waits for room, and the connection is told when there is some;
+    /// at QoS 0, which has room of its own, only for the consumer's turn.
     pub(crate) fn blocks(&mut self, arrival: &Arrival<'_>) -> bool {
-        self.blocks = !self.has_room_for(arrival);
-        self.blocks
+        let is_full = !self.has_room_for(arrival);
+        if arrival.qos != QoS::AtMostOnce {
+            self.blocks = is_full;
+        }
+        is_full
     }
 
     pub(crate) fn push(&mut self, arrival: &Arrival<'_>, receipt: Option<Receipt>) {

@@ -124,3 +124,37 @@ async fn taking_a_stream_makes_room_for_the_message_that_waits() {
     let mut stream = client.stream("a").unwrap();
     assert_eq!(in_time(stream.next()).await.unwrap().unwrap().topic(), "a");
 }
+
+/// It has room of its own, which says nothing of the consumer.
+#[tokio::test(start_paused = true)]
+async fn a_qos_0_message_does_not_end_discarding_while_the_consumer_sleeps() {
+    let world = World::default();
+    let setup = Setup {
+        queue: 1,
+        stall_timeout: Duration::from_secs(1),
+        ..Setup::default()
+    };
+    let client = connected(&world, &setup).await;
+    let mut stream = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.ack_order = testkit::AckOrder::Held);
+    let ack = client.publish("u", "x").qos(QOS1).enqueue().await.unwrap();
+    for n in 0..2u8 {
+        world.broker(|broker| broker.publish("t", &[n], QOS1));
+    }
+    while client.stats().discarded_while_stalled == 0 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    for n in 2..4u8 {
+        world.broker(|broker| broker.publish("t", &[n], QoS::AtMostOnce));
+        sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(world.links(), 1);
+    let mut got = Vec::new();
+    while !got.contains(&1) {
+        let message = in_time(stream.next()).await.unwrap().unwrap();
+        got.push(message.payload()[0]);
+    }
+    assert_eq!(got, [0, 2, 1]);
+    assert_eq!(world.links(), 2);
+    drop(ack);
+}
