@@ -24,8 +24,8 @@ use crate::{
 ///
 /// Awaited, it completes when the broker has granted it. Without connection it waits for one.
 ///
-/// **Cancel safety.** Dropped before it has completed, the subscription is given up, unless another stream has the
-/// same filter.
+/// **Cancel safety.** Dropped before it has completed, it gives up what it has asked for: not a subscription that this
+/// client had before, with a stream or without, nor messages that were held for it.
 #[derive(Debug)]
 #[must_use = "a subscription is made by awaiting it"]
 pub struct Subscribe<'a> {
@@ -99,9 +99,11 @@ impl<'a> Subscribe<'a> {
             key
         };
         let names: Vec<Filter> = filters.into_iter().map(|(filter, _)| filter).collect();
-        // from here on dropping the future drops the stream, which gives the subscription up
+        // from here on dropping the future drops the stream, which gives up what the session did not have before
         let mut subscription = Subscription::new(self.client, key, names, Vec::new(), self.mode);
-        subscription.unattached = Unattached::Unsubscribe;
+        if subscription.unattached == Unattached::Keep {
+            subscription.unattached = Unattached::KeepStanding;
+        }
         let granted = poll_fn(|cx| subscription.poll_granted(cx)).await?;
         subscription.unattached = shared.unattached();
         let mut refused = Vec::new();
@@ -341,6 +343,7 @@ impl Subscription {
         if let Some(granted) = state.router.granted(self.key, &self.filters) {
             // refusals are told by the result
             state.router.queue(self.key).refusals.clear();
+            state.router.confirm(self.key);
             return Poll::Ready(Ok(granted.into_iter().map(Result::ok).collect()));
         }
         if let Some(closed) = state.closed() {

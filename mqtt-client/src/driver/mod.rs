@@ -34,6 +34,7 @@ pub(crate) fn spawn(runtime: &Handle, settings: Settings) -> Arc<Shared> {
             let queue = Queue::new(settings.tuning.queue);
             let key = state.router.add_queue(queue);
             state.router.subscribe(filter, *qos, key);
+            state.router.confirm(key);
             state.untaken.push((filter.clone(), key));
         }
     }

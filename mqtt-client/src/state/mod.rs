@@ -348,12 +348,14 @@ impl State {
             }
             let settlement = match unattached {
                 Unattached::Unsubscribe => Settlement::GivenUp,
-                Unattached::Keep if self.router.is_subscribed(queued.content.topic()) => {
+                Unattached::Keep | Unattached::KeepStanding
+                    if self.router.is_subscribed(queued.content.topic()) =>
+                {
                     self.router.queue(self.default_queue).push_queued(queued);
                     continue;
                 }
                 // unsubscribed and let go: nobody will ask for it
-                Unattached::Keep => Settlement::Acknowledged,
+                Unattached::Keep | Unattached::KeepStanding => Settlement::Acknowledged,
             };
             self.settle_queued(&queued, settlement);
         }
@@ -391,13 +393,17 @@ impl State {
         }
     }
 
-    /// Moves what was held for want of a stream to the queue of a new one.
+    /// Moves what was held for want of a stream to the queue of a new one: the session had its subscriptions before.
     pub(crate) fn move_held(&mut self, key: usize, matches: impl Fn(TopicName<'_>) -> bool) {
         if self.default_stream == DefaultStream::Taken {
             return;
         }
         let default = self.router.queue(self.default_queue);
-        for queued in default.extract(|queued| matches(queued.content.topic())) {
+        let held = default.extract(|queued| matches(queued.content.topic()));
+        if !held.is_empty() {
+            self.router.confirm(key);
+        }
+        for queued in held {
             self.router.queue(key).push_queued(queued);
         }
     }

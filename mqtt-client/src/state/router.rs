@@ -47,6 +47,8 @@ pub(crate) struct Subscription {
     again: bool,
     /// It is to be given up when the answer has come.
     abandoned: bool,
+    /// It was declared or granted to a call, or stood before: a call that is cancelled does not end it.
+    stands: bool,
     attachments: Vec<Attachment>,
     unsubscribers: Vec<CompletionKey>,
 }
@@ -85,6 +87,8 @@ pub(crate) struct Refused;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unattached {
     Keep,
+    /// It stays if it stood before the call that is cancelled.
+    KeepStanding,
     Unsubscribe,
 }
 
@@ -173,6 +177,14 @@ impl Router {
         self.want(index);
     }
 
+    /// The subscriptions of a queue are no longer those of a call that may be cancelled.
+    pub(crate) fn confirm(&mut self, queue: usize) {
+        for sub in self.subscriptions.iter_mut().flatten() {
+            let mut attachments = sub.attachments.iter();
+            sub.stands |= attachments.any(|attachment| attachment.queue == queue);
+        }
+    }
+
     /// Connects a queue with a filter that has no stream; `None` if the filter is unknown or has
     /// one.
     pub(crate) fn attach(&mut self, filter: &str, queue: usize) -> Option<()> {
@@ -210,9 +222,14 @@ impl Router {
             if before == 0 || !sub.attachments.is_empty() {
                 continue;
             }
+            let leaves = match unattached {
+                Unattached::Keep => false,
+                Unattached::KeepStanding => !sub.stands,
+                Unattached::Unsubscribe => true,
+            };
             if sub.phase == Phase::Refused {
                 self.remove(index, deferred);
-            } else if unattached == Unattached::Unsubscribe {
+            } else if leaves {
                 self.leave(index);
             }
         }
@@ -463,6 +480,7 @@ impl Router {
             phase: Phase::Active(qos),
             again: false,
             abandoned: false,
+            stands: false,
             attachments: Vec::new(),
             unsubscribers: Vec::new(),
         };
@@ -498,6 +516,7 @@ impl Router {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
+        sub.stands = false;
         match sub.phase {
             // the SUBACK comes first
             Phase::Requested => sub.abandoned = true,

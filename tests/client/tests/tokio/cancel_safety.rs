@@ -8,6 +8,7 @@ use std::{
 
 use client_tests::{Setup, World};
 use mqtt_client::{Client, QoS, source_fn};
+use mqtt_codec::wire::PacketType;
 use testkit::{AckOrder, LinkId};
 
 use crate::adapter::options;
@@ -146,6 +147,50 @@ async fn a_dropped_subscribe_leaves_the_filter_free() {
         assert_eq!(again.next().await.unwrap().unwrap().payload(), b"x");
         drop(again);
         assert_sound(&world, &client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_subscribe_leaves_a_subscription_that_stood_before_and_what_is_held_for_it() {
+    for polls in 1..POLLS {
+        for declared in [vec![], vec![("t", QoS::AtLeastOnce)]] {
+            let (world, client) = connected(&Setup {
+                declared: declared.clone(),
+                ..Setup::default()
+            })
+            .await;
+            drop(match declared[..] {
+                [] => client.subscribe("t", QoS::AtLeastOnce).await.unwrap(),
+                _ => client.stream("t").unwrap(),
+            });
+            for n in 0..3u8 {
+                world.broker(|broker| broker.publish("t", &[n], QoS::AtLeastOnce));
+            }
+            while client.stats().queued_messages < 3 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // nothing is answered, so that it is dropped before it has completed
+            world.broker(|broker| broker.swallows = true);
+            let subscribe = client.subscribe("t", QoS::AtLeastOnce).into_future();
+            assert!(poll_at_most(polls, subscribe).await.is_none());
+            world.broker(|broker| {
+                broker.swallows = false;
+                broker.forget_session("client");
+            });
+            let mut stream = client.stream("t").unwrap();
+            for n in 0..3u8 {
+                assert_eq!(stream.next().await.unwrap().unwrap().payload(), [n]);
+            }
+            let subscriptions = world.until(|broker| {
+                let subscriptions = broker.subscriptions("client");
+                (!subscriptions.is_empty()).then_some(subscriptions)
+            });
+            assert_eq!(subscriptions.await, [("t".into(), QoS::AtLeastOnce)]);
+            let types: Vec<_> = (0..world.links())
+                .flat_map(|n| world.packet_types(n))
+                .collect();
+            assert!(!types.contains(&PacketType::Unsubscribe), "{types:?}");
+        }
     }
 }
 
