@@ -36,8 +36,9 @@ pub struct Stats {
     /// [`Unmatched::Discard`](crate::Unmatched::Discard), or of a subscription that was ended.
     pub dropped_unmatched: u64,
     /// Received QoS 1 messages discarded because consumers stalled. The broker of a persistent session, to which they are
-    /// not acknowledged, sends them again. In a transient one they are lost; the count includes the message that waited
-    /// for room when its connection ended; how many the transport still held behind it nobody knows.
+    /// not acknowledged, sends them again. In a transient one they are lost. The message that waited for room when its
+    /// connection ended counts if no broker brings it again: in a transient session, or when the broker has lost a
+    /// persistent one; how many the transport still held behind it nobody knows.
     pub discarded_while_stalled: u64,
     /// Received messages over the packet limit.
     pub oversized: u64,

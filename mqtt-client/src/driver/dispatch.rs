@@ -1,3 +1,5 @@
+use std::mem;
+
 use bytes::Bytes;
 use mqtt_codec::session::{AckToken, Input, Message};
 use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
@@ -116,8 +118,10 @@ impl State {
     fn handle_connected(&mut self, session: SessionPresent) -> SessionState {
         self.stats.connections += 1;
         self.lost_qos0 = 0;
+        let parked = mem::take(&mut self.parked_at_end);
         match session {
             SessionPresent::Absent => {
+                self.stats.discarded_while_stalled += parked;
                 self.router.handle_session_absent();
                 SessionState::New
             }
@@ -272,10 +276,13 @@ impl State {
         }
     }
 
-    /// The connection has ended under a message that found no room: only a session that persists brings it again.
+    /// The connection has ended under a message that found no room: only a session that persists brings it again, if
+    /// the broker keeps it.
     pub(super) fn lose_parked(&mut self, shared: &Shared, parked: Parked) {
         if parked.token.is_none() || shared.unattached() == Unattached::Unsubscribe {
             self.drop_parked(shared, parked);
+        } else {
+            self.parked_at_end += 1;
         }
     }
 

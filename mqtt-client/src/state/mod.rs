@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(crate) room: Room,
     /// QoS 0 messages lost with the last connection.
     pub(crate) lost_qos0: u64,
+    /// Received QoS 1 messages that found no room before their connection ended, since the last CONNACK.
+    pub(crate) parked_at_end: u64,
     /// Futures of `connect` that wait for the answers to declared subscriptions.
     pub(crate) settling: Vec<CompletionKey>,
     /// Futures of `flush`, with what they wait for.
@@ -153,6 +155,7 @@ impl Shared {
                 outbox_bytes: 0,
                 room: Room::default(),
                 lost_qos0: 0,
+                parked_at_end: 0,
                 settling: Vec::new(),
                 flushes: Vec::new(),
                 accepted: 0,

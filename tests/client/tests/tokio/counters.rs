@@ -169,8 +169,12 @@ async fn what_is_sent_again_counts_once_the_transport_has_taken_a_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_waits_for_room_is_lost_with_the_connection_of_a_transient_session() {
-    for (start, lost) in [(Start::Transient, 1), (Start::Resume, 0)] {
+async fn a_message_that_waits_for_room_is_lost_with_its_connection_if_the_session_is() {
+    for (start, forgets, lost) in [
+        (Start::Transient, false, 1),
+        (Start::Resume, false, 0),
+        (Start::Resume, true, 1),
+    ] {
         let world = World::default();
         let setup = Setup {
             start,
@@ -187,13 +191,17 @@ async fn a_message_that_waits_for_room_is_lost_with_the_connection_of_a_transien
         while client.stats().bytes_received < received + 16 {
             sleep(Duration::from_millis(1)).await;
         }
-        world.cut();
-        disconnected(&mut events).await;
-        assert_eq!(client.stats().discarded_while_stalled, lost, "{start:?}");
+        match forgets {
+            true => world.broker(|broker| broker.forget_session("client")),
+            false => world.cut(),
+        }
+        while !matches!(events.recv().await.unwrap(), Event::Connected { .. }) {}
+        let discarded = client.stats().discarded_while_stalled;
+        assert_eq!(discarded, lost, "{start:?}, {forgets}");
         let first = stream.next().await.unwrap().unwrap();
         assert_eq!(first.payload(), [0]);
         drop(first);
-        if start == Start::Resume {
+        if lost == 0 {
             let again = timeout(Duration::from_secs(60), async {
                 while stream.next().await.unwrap().unwrap().payload() != [1] {}
             });
