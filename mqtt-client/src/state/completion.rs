@@ -88,12 +88,13 @@ impl Completions {
                 *slot = Slot::Done(outcome);
                 deferred.wake(waker);
             }
-            Slot::Detached | Slot::Free | Slot::Done(_) => {
+            Slot::Detached => {
                 self.free.push(key.0);
                 if outcome.is_err() {
                     deferred.end(Foreign::Outcome(outcome));
                 }
             }
+            Slot::Free | Slot::Done(_) => unreachable!("settled once"),
         }
     }
 
