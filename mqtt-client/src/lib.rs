@@ -13,7 +13,7 @@
 //! | limits, and what is full | [`Capacity`], [`Overflow`], [`Oversized`], [`Unmatched`] |
 //! | watching it | [`Client::connection`], [`Client::events`], [`Client::stats`] |
 //! | streams of your own | [`ConnectOptions::connector`], [`Connector`] |
-//! | errors, by the call that returns them | [`StartError`], [`PublishError`], [`TryPublishError`], [`SubscribeError`], [`StreamError`], [`TakeStreamError`] |
+//! | errors, by the call that returns them | [`StartError`], [`PublishError`], [`TryPublishError`], [`SubscribeError`], [`StreamError`], [`TakeStreamError`], [`TryRecvError`] |
 //! | errors, by what has happened | [`ConnectError`] (no connection), [`DisconnectReason`] (it was lost), [`CloseReason`] (the client has ended) |
 //!
 //! [`Client`] tells what is promised; cancel safety and limits stand at each method.
@@ -45,7 +45,7 @@ pub use self::{
     client::{Client, Undelivered, UndeliveredMessage},
     error::{
         CloseReason, ClosedError, ConnectError, ConnectFailure, ConnectPhase, PublishError,
-        StartError, StreamError, SubscribeError, TakeStreamError, TryPublishError,
+        StartError, StreamError, SubscribeError, TakeStreamError, TryPublishError, TryRecvError,
     },
     events::{ConnectionState, DisconnectReason, Event, SessionState},
     message::Message,

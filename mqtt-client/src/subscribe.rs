@@ -14,7 +14,9 @@ use mqtt_codec::wire::QoS;
 use crate::{
     Client,
     client::Handle,
-    error::{ClosedError, PublishError, StreamError, SubscribeError, TakeStreamError},
+    error::{
+        ClosedError, PublishError, StreamError, SubscribeError, TakeStreamError, TryRecvError,
+    },
     message::{AckMode, Acker, Message, Queued},
     options::{Capacity, Filter},
     state::{Completion, DefaultStream, Queue, Shared, State, Unattached},
@@ -282,16 +284,28 @@ impl Subscription {
         poll_fn(|cx| self.poll_message(cx)).await
     }
 
-    /// A message that is here already.
-    pub fn try_next(&mut self) -> Option<Message> {
-        if self.batch.is_empty() {
-            let shared = Arc::clone(&self.shared);
-            self.take_batch(&mut shared.lock());
+    /// The next message if it is here already.
+    ///
+    /// # Errors
+    /// There is none now, or never again; or the stream has an error to tell, as [`next`](Self::next) does.
+    pub fn try_recv(&mut self) -> Result<Message, TryRecvError> {
+        match self.poll_queue(None) {
+            Poll::Ready(Some(Ok(message))) => Ok(message),
+            Poll::Ready(Some(Err(error))) => Err(TryRecvError::Stream(error)),
+            Poll::Ready(None) => Err(TryRecvError::Ended),
+            Poll::Pending => Err(TryRecvError::Empty),
         }
-        self.batch.pop_front().map(|queued| self.message(queued))
     }
 
     fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Message, StreamError>>> {
+        self.poll_queue(Some(cx))
+    }
+
+    /// Wakes nobody without a context.
+    fn poll_queue(
+        &mut self,
+        cx: Option<&Context<'_>>,
+    ) -> Poll<Option<Result<Message, StreamError>>> {
         if let Some(queued) = self.batch.pop_front() {
             return Poll::Ready(Some(Ok(self.message(queued))));
         }
@@ -311,8 +325,10 @@ impl Subscription {
             self.ended = !matches!(end, Err(StreamError::Refused { .. }));
             return Poll::Ready(end.err().map(Err));
         }
-        let queue = state.router.queue(self.key);
-        state.deferred.renew(&mut queue.waker, cx);
+        if let Some(cx) = cx {
+            let queue = state.router.queue(self.key);
+            state.deferred.renew(&mut queue.waker, cx);
+        }
         Poll::Pending
     }
 

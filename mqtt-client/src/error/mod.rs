@@ -220,6 +220,21 @@ pub enum StreamError {
     Closed(#[from] ClosedError),
 }
 
+/// There is no message to take now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// None has come yet.
+    #[error("no message is here")]
+    Empty,
+    /// The stream has ended.
+    #[error("the stream has ended")]
+    Ended,
+    /// The stream has an error to tell.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
 fn display_filters(filters: &[Filter]) -> String {
     filters
         .iter()

@@ -6,7 +6,7 @@ use std::{
 
 use client_tests::{Setup, World};
 use futures::FutureExt;
-use mqtt_client::{Client, QoS, StreamError, Subscription};
+use mqtt_client::{Client, QoS, StreamError, Subscription, TryRecvError};
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -157,4 +157,24 @@ async fn a_qos_0_message_does_not_end_discarding_while_the_consumer_sleeps() {
     assert_eq!(got, [0, 2, 1]);
     assert_eq!(world.links(), 2);
     drop(ack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trying_to_receive_tells_nothing_now_from_never_again() {
+    let (world, client, mut stream) = renewed([1, 0x80]).await;
+    let refused = stream.try_recv();
+    assert!(
+        matches!(refused, Err(TryRecvError::Stream(_))),
+        "{refused:?}"
+    );
+    let nothing = stream.try_recv();
+    assert!(matches!(nothing, Err(TryRecvError::Empty)), "{nothing:?}");
+    world.inject(b"\x30\x04\x00\x01ax");
+    while client.stats().queued_messages == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(stream.try_recv().unwrap().payload(), b"x");
+    client.disconnect().await.unwrap();
+    let ended = stream.try_recv();
+    assert!(matches!(ended, Err(TryRecvError::Ended)), "{ended:?}");
 }
