@@ -184,7 +184,8 @@ impl<'a> IntoFuture for Unsubscribe<'a> {
 /// whole connection is not read, so that one slow consumer slows all streams of a client.
 ///
 /// Dropping it unsubscribes in a [`Transient`](crate::SessionStart::Transient) session; in one that persists it only lets go:
-/// QoS 1 messages are held for the next stream. Use [`Client::unsubscribe`] to end the subscription.
+/// QoS 1 messages are held for the next stream, those it had not taken beyond the bounds of the default queue if need
+/// be: it takes nothing more until it has room again. Use [`Client::unsubscribe`] to end the subscription.
 pub struct Subscription {
     shared: Arc<Shared>,
     _handle: Arc<Handle>,
