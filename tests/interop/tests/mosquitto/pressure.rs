@@ -7,7 +7,7 @@ use mqtt_client::{
 use testkit::net::{Listener, Mosquitto, PATIENCE};
 use tokio::{sync::broadcast::error::TryRecvError, time::timeout};
 
-use crate::support::options;
+use crate::support::{assert_works, client, options};
 
 const QOS0: usize = 10_000;
 const QOS1: usize = 200;
@@ -72,6 +72,22 @@ async fn a_sleeping_consumer_keeps_its_link_for_three_keep_alives() {
         );
         consumer.receive_every_qos1_message().await;
     }
+}
+
+/// Mosquitto sends 20 unacknowledged messages; UNSUBSCRIBE does not take them back.
+#[tokio::test]
+async fn a_stream_dropped_unread_leaves_the_window_open() {
+    let broker = Mosquitto::start().await;
+    let client = client(&broker).await;
+    let unread = client.subscribe("unread", QoS::AtLeastOnce).await.unwrap();
+    let payloads = (0..30).map(|number| number.to_string());
+    broker.publish("unread", 1, payloads).await;
+    while client.stats().queued_messages < 20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(unread);
+    assert_works(&client).await;
+    assert_eq!(client.stats().connections, 1);
 }
 
 /// One task that receives and publishes.
