@@ -302,7 +302,8 @@ impl Client {
     /// From the call on nothing new is accepted, by any handle. **Cancel safety.** Dropping the future does not stop it.
     ///
     /// # Errors
-    /// What was not delivered.
+    /// What was not delivered. Each caller is told all of it, one who comes after the end as well; it is kept until the
+    /// last handle is dropped.
     pub async fn disconnect(&self) -> Result<(), Undelivered> {
         self.disconnect_within(self.shared.tuning.drain_timeout)
             .await
@@ -334,11 +335,11 @@ impl Client {
         let closed = |state: &ConnectionState| matches!(state, ConnectionState::Closed { .. });
         // an error means that the driver is gone, which is closed as well
         connection.wait_for(closed).await.ok();
-        let undelivered = std::mem::take(&mut self.shared.lock().undelivered);
+        let undelivered = Arc::clone(&self.shared.lock().undelivered);
         if undelivered.is_empty() {
             Ok(())
         } else {
-            Err(undelivered)
+            Err(Undelivered::clone(&undelivered))
         }
     }
 }

@@ -87,8 +87,8 @@ pub(crate) struct State {
     pub(crate) stats: Stats,
     /// What is to run once the lock is released.
     pub(crate) deferred: Deferred,
-    /// What [`Client::disconnect`](crate::Client::disconnect) reports.
-    pub(crate) undelivered: Undelivered,
+    /// What [`Client::disconnect`](crate::Client::disconnect) reports, to whoever asks.
+    pub(crate) undelivered: Arc<Undelivered>,
 }
 
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Shared {
                 driver: None,
                 stats: Stats::default(),
                 deferred: Deferred::default(),
-                undelivered: Undelivered::default(),
+                undelivered: Arc::default(),
             }),
             tuning,
             start,
@@ -213,16 +213,17 @@ impl Shared {
         }
         let closed = ClosedError::new(reason.clone());
         state.lifecycle = Lifecycle::Closed(closed.clone());
-        state.undelivered.qos0 = state.lost_qos0;
+        let mut undelivered = Undelivered {
+            qos0: state.lost_qos0,
+            ..Undelivered::default()
+        };
         while let Some((_, item)) = state.session.take_oldest() {
-            state
-                .undelivered
-                .messages
-                .extend(UndeliveredMessage::new(&item));
+            undelivered.messages.extend(UndeliveredMessage::new(&item));
             if let Item::Publish(publication) = item {
                 state.settle_publication(publication, Err(PublishError::Closed(closed.clone())));
             }
         }
+        state.undelivered = Arc::new(undelivered);
         for queue in state.router.queues() {
             queue.wake(&mut state.deferred);
         }

@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 use client_tests::{Setup, World};
 use mqtt_client::{Client, Event, PublishError, QoS, StreamError, source_fn};
 use mqtt_codec::wire::PacketType;
+use testkit::AckOrder;
 use tokio::{io::AsyncReadExt, time::Instant};
 
 use crate::adapter::options;
@@ -290,6 +291,31 @@ async fn a_stream_taken_after_the_end_has_ended() {
         while !matches!(events.recv().await, Ok(Event::Closed { .. })) {}
         assert!(client.stream("a").unwrap().next().await.is_none());
         assert!(client.default_stream().unwrap().next().await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_caller_of_disconnect_learns_what_was_not_delivered() {
+    limited(async {
+        let world = World::default();
+        let client = connected(&world, Setup::default()).await;
+        world.broker(|broker| broker.ack_order = AckOrder::Held);
+        let publish = client.publish("t", "x").qos(QOS1);
+        let ack = publish.enqueue().await.unwrap();
+        let limit = Duration::from_secs(1);
+        let (one, other) = tokio::join!(
+            client.disconnect_within(limit),
+            client.disconnect_within(limit)
+        );
+        let later = client.disconnect().await;
+        for left in [one, other, later] {
+            let messages = left.unwrap_err().messages;
+            assert_eq!(messages.len(), 1);
+            assert_eq!(messages[0].topic, "t");
+            assert_eq!(messages[0].payload.as_deref(), Some(&b"x"[..]));
+        }
+        assert!(ack.await.is_err());
     })
     .await;
 }
