@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mqtt_codec::wire::QoS;
+use mqtt_codec::wire::{QoS, Retain};
 use tokio::{
     runtime,
     sync::{broadcast, watch},
@@ -370,6 +370,8 @@ pub struct UndeliveredMessage {
     pub topic: String,
     /// Its payload; `None` for one that was published from a source.
     pub payload: Option<Bytes>,
+    /// Whether the broker was to keep it for later subscribers.
+    pub retain: Retain,
 }
 
 impl UndeliveredMessage {
@@ -385,6 +387,7 @@ impl UndeliveredMessage {
         Some(Self {
             topic: publication.topic.as_str().to_owned(),
             payload,
+            retain: publication.retain,
         })
     }
 }

@@ -36,7 +36,7 @@ mod transport;
 pub use bytes::Bytes;
 pub use mqtt_codec::session::{Error as SessionError, Timeout, Violation};
 pub use mqtt_codec::wire::{
-    ConnectRefusal, DecodeError, FilterError, QoS, StringError, TopicError,
+    ConnectRefusal, DecodeError, FilterError, QoS, Retain, StringError, TopicError,
 };
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;

@@ -2,7 +2,7 @@
 use std::{future::Future, time::Duration};
 
 use client_tests::{Setup, World};
-use mqtt_client::{Client, Event, PublishError, QoS, StreamError, source_fn};
+use mqtt_client::{Client, Event, PublishError, QoS, Retain, StreamError, source_fn};
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
 use tokio::{io::AsyncReadExt, time::Instant};
@@ -301,7 +301,7 @@ async fn every_caller_of_disconnect_learns_what_was_not_delivered() {
         let world = World::default();
         let client = connected(&world, Setup::default()).await;
         world.broker(|broker| broker.ack_order = AckOrder::Held);
-        let publish = client.publish("t", "x").qos(QOS1);
+        let publish = client.publish("t", "x").qos(QOS1).retain();
         let ack = publish.enqueue().await.unwrap();
         let limit = Duration::from_secs(1);
         let (one, other) = tokio::join!(
@@ -314,6 +314,7 @@ async fn every_caller_of_disconnect_learns_what_was_not_delivered() {
             assert_eq!(messages.len(), 1);
             assert_eq!(messages[0].topic, "t");
             assert_eq!(messages[0].payload.as_deref(), Some(&b"x"[..]));
+            assert_eq!(messages[0].retain, Retain::Yes);
         }
         assert!(ack.await.is_err());
     })
