@@ -17,7 +17,14 @@ pub(crate) struct CompletionKey(u32);
 pub(crate) struct Completions {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Slots whose future is gone.
+    detached: usize,
+    /// So many were left when they were last looked through.
+    kept: usize,
 }
+
+/// Detached slots that may gather before they are looked through.
+const DETACHED: usize = 64;
 
 #[derive(Debug)]
 enum Slot {
@@ -89,6 +96,7 @@ impl Completions {
                 deferred.wake(waker);
             }
             Slot::Detached => {
+                self.detached -= 1;
                 self.free.push(key.0);
                 if outcome.is_err() {
                     deferred.end(Foreign::Outcome(outcome));
@@ -124,6 +132,7 @@ impl Completions {
         match std::mem::replace(slot, Slot::Free) {
             Slot::Pending(waker) => {
                 *slot = Slot::Detached;
+                self.detached += 1;
                 if let Some(waker) = waker {
                     deferred.end(Foreign::Waker(waker));
                 }
@@ -137,6 +146,29 @@ impl Completions {
             Slot::Detached => *slot = Slot::Detached,
             Slot::Free => {}
         }
+    }
+
+    /// Whether whoever holds keys is to [release](Self::release) those that are detached: only now and then, so that
+    /// looking for them costs little each time.
+    pub(crate) const fn wants_release(&self) -> bool {
+        self.detached >= 2 * self.kept + DETACHED
+    }
+
+    /// Frees the slot and returns true if its future is gone: the key is to be forgotten.
+    pub(crate) fn release(&mut self, key: CompletionKey) -> bool {
+        let slot = &mut self.slots[key.0 as usize];
+        let is_detached = matches!(slot, Slot::Detached);
+        if is_detached {
+            *slot = Slot::Free;
+            self.free.push(key.0);
+            self.detached -= 1;
+        }
+        is_detached
+    }
+
+    /// What is detached now is held by a message that is sent all the same.
+    pub(crate) const fn handle_released(&mut self) {
+        self.kept = self.detached;
     }
 
     /// Frees its room if nobody waits, for an idle connection.

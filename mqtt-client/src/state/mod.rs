@@ -309,9 +309,19 @@ impl State {
         self.completions.poll(key, cx, &mut self.deferred)
     }
 
-    /// The future of a completion was dropped.
+    /// The future of a completion was dropped. What would tell it must not gather: there may be no connection for long.
     pub(crate) fn detach(&mut self, key: CompletionKey) {
         self.completions.detach(key, &mut self.deferred);
+        if !self.completions.wants_release() {
+            return;
+        }
+        let completions = &mut self.completions;
+        self.flushes
+            .retain(|flush| !completions.release(flush.completion));
+        self.settling.retain(|&key| !completions.release(key));
+        self.router
+            .retain_unsubscribers(|key| !completions.release(key));
+        completions.handle_released();
     }
 
     /// There may be room for the next one who waits for it.

@@ -406,6 +406,14 @@ impl Router {
         completions
     }
 
+    /// Forgets those who wait for an unsubscribe and are not to be kept.
+    pub(crate) fn retain_unsubscribers(&mut self, mut keep: impl FnMut(CompletionKey) -> bool) {
+        self.finished.retain(|&key| keep(key));
+        for sub in self.subscriptions.iter_mut().flatten() {
+            sub.unsubscribers.retain(|&key| keep(key));
+        }
+    }
+
     fn handle_granted(
         &mut self,
         index: usize,

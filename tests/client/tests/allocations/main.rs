@@ -1,13 +1,15 @@
-//! What publishing costs in allocations, after a warm-up.
+//! What publishing costs in allocations, after a warm-up, and what futures leave behind that are dropped.
 #[path = "../support/counting.rs"]
 mod counting;
 
 use std::{
+    future::IntoFuture,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
 };
 
+use futures::FutureExt;
 use mqtt_client::{Address, Client, ConnectOptions, QoS, Topic};
 
 const TOPIC: &str = "sensors/1/temp";
@@ -50,6 +52,7 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
                     let id = 4 + usize::from(packet[3]);
                     output.extend([0x40, 2, packet[id], packet[id + 1]]);
                 }
+                0xA2 => output.extend([0xB0, 2, packet[2], packet[3]]),
                 0xC0 => output.extend([0xD0, 0]),
                 _ => {}
             }
@@ -139,5 +142,30 @@ fn qos_1_publishes_that_overlap_allocate_nothing() {
         for ack in acks {
             ack.await.unwrap();
         }
+    });
+}
+
+#[test]
+fn futures_that_are_dropped_leave_nothing_behind() {
+    with_client(async |client| {
+        // the client's task has no turn in between: every one of them still waits when it is dropped
+        let drop_many = || {
+            for _ in 0..MEASURED {
+                assert!(client.flush().now_or_never().is_none());
+                let unsubscribe = client.unsubscribe("t").into_future();
+                assert!(unsubscribe.now_or_never().is_none());
+            }
+        };
+        let flush = client.flush();
+        let unsubscribe = client.unsubscribe("t").into_future();
+        let mut waiting = Box::pin(futures::future::join(flush, unsubscribe));
+        assert!((&mut waiting).now_or_never().is_none());
+        counting::reset();
+        drop_many();
+        let live = counting::heap().live;
+        assert!(live < 16 * 1_024, "{live} bytes");
+        let (flushed, unsubscribed) = waiting.await;
+        flushed.unwrap();
+        unsubscribed.unwrap();
     });
 }
