@@ -173,7 +173,7 @@ impl Client {
 
     /// Publishes a payload of any legal size at QoS 1 while it is read, in constant memory.
     ///
-    /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails, or yields
+    /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails or panics, or yields
     /// more or fewer bytes than it announced, the message is given up and only this future fails; the connection starts anew
     /// if part of the message was sent. A source is opened before that: one that cannot be opened costs nothing else.
     ///

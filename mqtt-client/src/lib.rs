@@ -14,6 +14,7 @@
 //! | watching it | [`Client::connection`], [`Client::events`], [`Client::stats`] |
 //! | streams of your own | [`ConnectOptions::connector`], [`Connector`] |
 //! | errors, by the call that returns them | [`StartError`], [`PublishError`], [`TryPublishError`], [`SubscribeError`], [`StreamError`], [`TakeStreamError`], [`TryRecvError`] |
+//! | panics in code of your own | [`Panicked`] |
 //! | errors, by what has happened | [`ConnectError`] (no connection), [`DisconnectReason`] (it was lost), [`CloseReason`] (the client has ended) |
 //!
 //! [`Client`] tells what is promised; cancel safety and limits stand at each method.
@@ -26,6 +27,7 @@ mod error;
 mod events;
 mod message;
 mod options;
+mod panic;
 mod publish;
 mod source;
 mod state;
@@ -54,6 +56,7 @@ pub use self::{
         CredentialsError, Endpoint, Filter, FirstConnect, OptionsError, Overflow, Oversized,
         SessionStart, Topic, Unmatched, UrlError, Will, WillError,
     },
+    panic::Panicked,
     publish::{Publish, PublishAck, PublishPayload, PublishTopic, Publishing},
     source::{FileSource, PayloadSource, SourceFn, source_fn},
     stats::Stats,

@@ -30,7 +30,7 @@ pub trait PayloadSource: Send + Sync + 'static {
     /// Opens a reader at the first byte.
     ///
     /// # Errors
-    /// Any; the message is given up and its future fails.
+    /// Any; the message is given up and its future fails. So it does when this or the reader panics.
     fn open(&self) -> impl Future<Output = io::Result<Self::Reader>> + Send;
 }
 

@@ -19,6 +19,7 @@ use crate::{
     error::{CloseReason, ConnectError, ConnectFailure, ConnectPhase},
     events::{ConnectionState, DisconnectReason, Event},
     options::{self, Address, FirstConnect, SessionStart, Settings},
+    panic::catch_async,
     state::{HeapStorage, Item, Lifecycle, Queue, Shared, State},
     transport,
 };
@@ -56,7 +57,9 @@ pub(crate) fn spawn(runtime: &Handle, settings: Settings) -> Arc<Shared> {
     let guard = CloseOnDrop(Arc::clone(&shared));
     runtime.spawn(
         async move {
-            let reason = driver.run().await;
+            let reason = catch_async(driver.run())
+                .await
+                .unwrap_or_else(CloseReason::Panicked);
             info!(%reason, "closed");
             guard.0.close(reason);
         }

@@ -10,6 +10,7 @@ use tokio::{io::ReadBuf, time::timeout};
 
 use crate::{
     error::PublishError,
+    panic::catch,
     source::{Opening, Reader, SharedSource},
 };
 
@@ -60,10 +61,8 @@ impl Upload {
     /// To be done before anything of the message is sent.
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
         if let Stage::Opening(opening) = &mut self.stage {
-            match ready!(opening.as_mut().poll(cx)) {
-                Ok(reader) => self.stage = Stage::Reading(reader),
-                Err(error) => return Poll::Ready(Err(failed(error))),
-            }
+            let reader = ready!(supplied(|| opening.as_mut().poll(cx)))?;
+            self.stage = Stage::Reading(reader);
         }
         Poll::Ready(Ok(()))
     }
@@ -80,9 +79,7 @@ impl Upload {
                     let left = (self.len - self.got) as usize;
                     let room = self.chunk.len().min(left);
                     let mut buffer = ReadBuf::new(&mut self.chunk[..room]);
-                    if let Err(error) = ready!(reader.as_mut().poll_read(cx, &mut buffer)) {
-                        return Poll::Ready(Err(failed(error)));
-                    }
+                    ready!(supplied(|| reader.as_mut().poll_read(cx, &mut buffer)))?;
                     self.filled = buffer.filled().len();
                     if self.filled == 0 {
                         let (announced, got) = (u64::from(self.len), u64::from(self.got));
@@ -100,9 +97,7 @@ impl Upload {
                 Stage::Probing(reader) => {
                     let mut byte = [0];
                     let mut buffer = ReadBuf::new(&mut byte);
-                    if let Err(error) = ready!(reader.as_mut().poll_read(cx, &mut buffer)) {
-                        return Poll::Ready(Err(failed(error)));
-                    }
+                    ready!(supplied(|| reader.as_mut().poll_read(cx, &mut buffer)))?;
                     if !buffer.filled().is_empty() {
                         let announced = u64::from(self.len);
                         return Poll::Ready(Err(PublishError::SourceTooLong { announced }));
@@ -128,6 +123,10 @@ impl Upload {
     }
 }
 
-fn failed(error: io::Error) -> PublishError {
-    PublishError::Source(Arc::new(error))
+/// What the source's own code has for us. It is dropped after an error.
+fn supplied<T>(poll: impl FnOnce() -> Poll<io::Result<T>>) -> Poll<Result<T, PublishError>> {
+    match catch(poll) {
+        Ok(polled) => polled.map_err(|error| PublishError::Source(Arc::new(error))),
+        Err(panicked) => Poll::Ready(Err(PublishError::SourcePanicked(panicked))),
+    }
 }

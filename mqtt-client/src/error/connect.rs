@@ -69,8 +69,8 @@ impl ConnectError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectFailure {
-    /// The provider of credentials returned an error, or credentials that CONNECT cannot carry. The
-    /// caller's own code.
+    /// The provider of credentials returned an error, [panicked](crate::Panicked), or gave credentials that CONNECT
+    /// cannot carry. The caller's own code.
     #[error("no credentials: {0}")]
     Credentials(BoxError),
     /// The name of the host has no address, or the name server did not answer.
@@ -82,7 +82,7 @@ pub enum ConnectFailure {
     /// The Unix socket takes no connection.
     #[error("{0}")]
     UnixSocket(io::Error),
-    /// The connector returned an error. The caller's own code.
+    /// The connector returned an error or [panicked](crate::Panicked). The caller's own code.
     #[error("the connector failed: {0}")]
     Connector(io::Error),
     /// TLS failed, in the handshake or, for a refused client certificate, right after it.

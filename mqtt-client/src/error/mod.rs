@@ -7,7 +7,10 @@ use mqtt_codec::session;
 use mqtt_codec::wire::{FilterError, TopicError};
 
 pub use self::connect::{ConnectError, ConnectFailure, ConnectPhase};
-use crate::options::{Filter, OptionsError};
+use crate::{
+    options::{Filter, OptionsError},
+    panic::Panicked,
+};
 
 /// The client has ended: nothing is sent or received any more.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,6 +39,10 @@ pub enum CloseReason {
     /// The runtime ended the client's task.
     #[error("the runtime was shut down")]
     Runtime,
+    /// The client's task panicked: in a stream of the [connector's](crate::ConnectOptions::connector), in a waker or a
+    /// destructor that it ran, or by a mistake of this library. Start another client.
+    #[error("the client's task {0}")]
+    Panicked(Panicked),
 }
 
 impl ClosedError {
@@ -108,6 +115,9 @@ pub enum PublishError {
     /// The payload's source failed.
     #[error("the source of the payload failed: {0}")]
     Source(Arc<io::Error>),
+    /// The payload's source panicked. The caller's own code.
+    #[error("the source of the payload {0}")]
+    SourcePanicked(Panicked),
     /// The payload's source ended before its announced length.
     #[error("the source of the payload ended after {got} of {announced} bytes")]
     SourceTooShort {

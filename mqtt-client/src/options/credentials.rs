@@ -4,6 +4,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use mqtt_codec::wire::{Login, Password, StringError, Utf8Str};
 
+use crate::panic::catch_async;
+
 /// An error of any type, as the caller's own closures return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -107,7 +109,9 @@ impl CredentialsSource {
             Self::None => Ok(None),
             Self::Fixed(credentials) => Ok(Some(credentials.clone())),
             Self::Provider(provider) => {
-                let credentials = provider().await?;
+                // calling it is its code as well
+                let answer = catch_async(async { provider().await });
+                let credentials = answer.await??;
                 credentials.login()?;
                 Ok(Some(credentials))
             }

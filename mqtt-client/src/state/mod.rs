@@ -436,9 +436,10 @@ impl State {
         };
         Some(match closed.reason() {
             CloseReason::Disconnected | CloseReason::Dropped => Ok(()),
-            CloseReason::Connect(_) | CloseReason::Session(_) | CloseReason::Runtime => {
-                Err(StreamError::Closed(closed.clone()))
-            }
+            CloseReason::Connect(_)
+            | CloseReason::Session(_)
+            | CloseReason::Runtime
+            | CloseReason::Panicked(_) => Err(StreamError::Closed(closed.clone())),
         })
     }
 

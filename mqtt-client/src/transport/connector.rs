@@ -4,7 +4,7 @@ use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Stream, Transport};
-use crate::options::Address;
+use crate::{options::Address, panic::catch_async};
 
 /// Opens the stream to the broker: through a proxy, over a serial line, to a broker in the same
 /// process.
@@ -29,7 +29,7 @@ pub trait Connector: Send + Sync + 'static {
     /// Opens a stream to the broker at `address`. Dropped when the connect time-out is over.
     ///
     /// # Errors
-    /// Any; the attempt fails, and the next one follows after the backoff.
+    /// Any; the attempt fails, and the next one follows after the backoff. So it does when it panics.
     fn connect(&self, address: &Address) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
@@ -56,7 +56,10 @@ impl SharedConnector {
     }
 
     pub(super) async fn connect(&self, address: &Address) -> io::Result<Transport> {
-        self.0.connect_erased(address).await.map(Transport::Custom)
+        catch_async(self.0.connect_erased(address))
+            .await
+            .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+            .map(Transport::Custom)
     }
 }
 

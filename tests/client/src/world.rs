@@ -63,10 +63,11 @@ impl World {
     /// The broker is [`down`](Self::set_down).
     pub fn dial(&self) -> io::Result<DuplexStream> {
         let mut inner = self.lock();
-        assert!(
-            inner.dials.len() < DIALS,
-            "the client connects for ever, and the clock does not stop it"
-        );
+        if inner.dials.len() >= DIALS {
+            // a panic would be one more failed attempt
+            eprintln!("the client connects for ever, and the clock does not stop it");
+            std::process::abort();
+        }
         inner.dials.push(Instant::now());
         if inner.is_down {
             drop(inner);

@@ -6,6 +6,7 @@ mod driver;
 mod endings;
 mod ergonomics;
 mod foreign_code;
+mod panics;
 mod peers;
 mod runtime;
 mod sources;
