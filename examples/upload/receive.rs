@@ -18,8 +18,8 @@ pub(crate) async fn run(place: Place) -> Result<()> {
         // a client id in the URL is the sending side's
         .client_id("")
         .session_start(SessionStart::Transient)
-        // the largest packet of MQTT: larger ones than this are skipped
-        .packet_limit(268_435_460)
+        // no message of MQTT is longer: none is skipped
+        .packet_limit(268_435_455)
         // one message at a time; more wait at the broker
         .queue(Capacity::new(100, 1));
     let client = Client::connect(options).await.context("cannot connect")?;

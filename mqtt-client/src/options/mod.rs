@@ -305,7 +305,8 @@ impl ConnectOptions {
         self
     }
 
-    /// How many QoS 1 messages may be unacknowledged on the wire. Default 100, 1 to 65,000.
+    /// How many QoS 1 messages may be unacknowledged on the wire. Default 100, 1 to 64,511: the packet ids
+    /// that are kept for them.
     pub fn in_flight(mut self, window: u16) -> Self {
         self.tuning.in_flight = window;
         self
@@ -328,8 +329,8 @@ impl ConnectOptions {
         self
     }
 
-    /// The largest incoming packet, in bytes without its fixed header, that is kept in memory. Default 16
-    /// MiB, 256 to 268,435,460 (the largest that MQTT allows).
+    /// The largest incoming message that is kept in memory, counted as its packet's remaining length: bytes of topic and
+    /// payload, and 2 or, at QoS 1, 4 more. Default 16 MiB, 256 to 268,435,455 (no message of MQTT is longer).
     pub fn packet_limit(mut self, bytes: usize) -> Self {
         self.tuning.packet_limit = bytes;
         self

@@ -97,7 +97,7 @@ fn keep_alive_is_whole_seconds_up_to_65535() {
 #[test]
 fn names_the_option_that_is_out_of_range() {
     let day = Duration::from_secs(86_400);
-    let rows: [(&str, Set); 19] = [
+    let rows: [(&str, Set); 20] = [
         ("connect_timeout", |o| o.connect_timeout(Duration::ZERO)),
         ("connect_timeout", |o| o.connect_timeout(Duration::MAX)),
         ("write_timeout", |o| o.write_timeout(Duration::ZERO)),
@@ -119,12 +119,13 @@ fn names_the_option_that_is_out_of_range() {
         ("max_attempts", |o| o.max_attempts(0)),
         ("max_attempts", |o| o.max_attempts(256)),
         ("in_flight", |o| o.in_flight(0)),
-        ("in_flight", |o| o.in_flight(65_001)),
+        ("in_flight", |o| o.in_flight(64_512)),
         ("outbox.messages", |o| o.outbox(Capacity::new(0, 1))),
         ("outbox.bytes", |o| o.outbox(Capacity::new(1, 0))),
         ("queue.messages", |o| o.queue(Capacity::new(0, 1))),
         ("queue.bytes", |o| o.queue(Capacity::new(1, 0))),
         ("packet_limit", |o| o.packet_limit(255)),
+        ("packet_limit", |o| o.packet_limit(268_435_456)),
     ];
     for (expected, set) in rows {
         let error = error(&set(options()));
@@ -135,10 +136,10 @@ fn names_the_option_that_is_out_of_range() {
         .connect_timeout(day)
         .ack_timeout(Duration::from_millis(1))
         .max_attempts(1)
-        .in_flight(65_000)
+        .in_flight(64_511)
         .outbox(Capacity::new(1, 1))
         .queue(Capacity::new(1, 1))
-        .packet_limit(268_435_460);
+        .packet_limit(268_435_455);
     assert!(widest.validate().is_ok());
 }
 

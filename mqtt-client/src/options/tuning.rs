@@ -6,11 +6,11 @@ use super::OptionsError;
 /// What any time-out may be set to.
 pub(super) const TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(86_400);
-/// What the limit on incoming packets may be set to, in bytes; the upper end is the largest packet
-/// MQTT can say.
-const PACKET_LIMITS: RangeInclusive<usize> = 256..=268_435_460;
-/// Leaves packet ids for SUBSCRIBE and UNSUBSCRIBE when the window is full.
-const IN_FLIGHT: RangeInclusive<u16> = 1..=65_000;
+/// What the limit on incoming packets may be set to, in bytes; the upper end is the largest remaining length that MQTT
+/// can say.
+const PACKET_LIMITS: RangeInclusive<usize> = 256..=268_435_455;
+/// The packet ids that the session has for PUBLISH; SUBSCRIBE and UNSUBSCRIBE have others.
+const IN_FLIGHT: RangeInclusive<u16> = 1..=64_511;
 
 /// A bound by number and by size, whichever is reached first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl Tuning {
             (
                 "in_flight",
                 IN_FLIGHT.contains(&self.in_flight),
-                "1 to 65,000",
+                "1 to 64,511",
             ),
             ("outbox.messages", self.outbox.messages > 0, "at least 1"),
             ("outbox.bytes", self.outbox.bytes > 0, "at least 1"),
@@ -188,7 +188,7 @@ impl Tuning {
             (
                 "packet_limit",
                 PACKET_LIMITS.contains(&self.packet_limit),
-                "256 to 268,435,460 bytes",
+                "256 to 268,435,455 bytes",
             ),
         ];
         match bounds.into_iter().find(|(_, within, _)| !within) {
