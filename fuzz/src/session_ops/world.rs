@@ -168,6 +168,7 @@ impl World {
                 Start::Resume => Stage::Persist,
                 Start::CleanSlate => Stage::Wipe,
                 Start::Transient => Stage::Transient,
+                other => unreachable!("{other:?} is not picked"),
             },
             session: Session::new(config, FixedStorage::new()),
             now: Instant::from_micros(1),

@@ -14,6 +14,7 @@ const IN_FLIGHT: RangeInclusive<u16> = 1..=64_511;
 
 /// A bound by number and by size, whichever is reached first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Capacity {
     /// The number of messages, at least 1.
     pub messages: usize,

@@ -4,6 +4,7 @@ use super::Duration;
 
 /// What a connection does with the session that the broker may hold for its client id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Start {
     /// Go on with it, from the first connection on. Needs a client id.
     #[default]
@@ -18,6 +19,7 @@ pub enum Start {
 /// What to do with an incoming PUBLISH over [`Config::max_incoming`], or whose topic does not fit
 /// [`Config::receive_buffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Oversized {
     /// Read through it without buffering, report it, acknowledge it.
     #[default]

@@ -184,6 +184,7 @@ pub enum EnqueueReason {
 
 /// A handle that was not taken, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnqueueError<H> {
     /// The handle, unchanged.
     pub handle: H,

@@ -109,7 +109,8 @@ pub enum Event<H> {
     },
 }
 
-/// A durable change of the session, for a store.
+/// A durable change of the session, for a store. A store that passes over one of them loses messages: another kind
+/// would be a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A PUBLISH was accepted under this id, behind all others.
@@ -133,6 +134,7 @@ pub enum Next {
 
 /// The next bytes for the transport: `bytes`, then the payload if there is one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Transmit<'s, H> {
     /// Bytes of the engine and of the handle's topic or filter, in order; each may be empty.
     pub bytes: [&'s [u8]; 3],
@@ -145,6 +147,7 @@ pub struct Transmit<'s, H> {
 
 /// A part of a PUBLISH's payload.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct PayloadRange<'s, H> {
     /// Whose payload.
     pub handle: &'s H,
