@@ -14,7 +14,7 @@ use crate::{
     events::{ConnectionState, Event},
     message::AckMode,
     options::{ConnectOptions, Filter, OptionsError},
-    publish::{Publish, PublishPayload, PublishTopic},
+    publish::{Publish, PublishPayload, PublishStream, PublishTopic},
     source::PayloadSource,
     state::{Completion, DefaultStream, Flush, Item, Lifecycle, Payload, Shared, wake},
     stats::Stats,
@@ -173,9 +173,10 @@ impl Client {
 
     /// Publishes a payload of any legal size at QoS 1 while it is read, in constant memory.
     ///
-    /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails or panics, or yields
-    /// more or fewer bytes than it announced, the message is given up and only this future fails; the connection starts anew
-    /// if part of the message was sent. A source is opened before that: one that cannot be opened costs nothing else.
+    /// It is read again on the next connection if this one is lost before the acknowledgement. If the source fails or panics,
+    /// or yields more or fewer bytes than it announced, the message is given up and only this future fails. If part of the
+    /// message was sent by then, the connection starts anew. It ends without DISCONNECT, which may not stand within a
+    /// packet: the broker publishes the will. A source is opened before that: one that cannot be opened costs nothing else.
     ///
     /// A source that announces no bytes is not opened. One that is not opened within the write time-out, or has no byte to give
     /// for so long, counts as failed.
@@ -186,8 +187,8 @@ impl Client {
         &'a self,
         topic: impl Into<PublishTopic<'a>>,
         source: impl PayloadSource,
-    ) -> Publish<'a> {
-        Publish::stream(self, topic.into(), source)
+    ) -> PublishStream<'a> {
+        PublishStream::new(self, topic.into(), source)
     }
 
     /// Subscribes to `filter` and returns, when awaited, the stream of its messages, granted by the broker.

@@ -8,7 +8,7 @@
 //! | options | [`ConnectOptions`]: its URL and every setting; [`Address`], [`Credentials`], [`Will`], [`SessionStart`] |
 //! | TLS | [`TlsOptions`](ConnectOptions::tls), and `TlsError` with what each failure means |
 //! | publishing | [`Client::publish`], [`Publish`], [`PublishAck`], [`Topic`]; [`Client::flush`] |
-//! | large payloads | [`Client::publish_stream`], [`FileSource`], [`source_fn`], [`PayloadSource`] |
+//! | large payloads | [`Client::publish_stream`], [`PublishStream`], [`FileSource`], [`source_fn`], [`PayloadSource`] |
 //! | subscribing | [`Client::subscribe`], [`Subscription`], [`Message`], [`Filter`]; [`ConnectOptions::declare`] and [`Client::stream`] |
 //! | limits, and what is full | [`Capacity`], [`Overflow`], [`Oversized`], [`Unmatched`] |
 //! | watching it | [`Client::connection`], [`Client::events`], [`Client::stats`] |
@@ -57,7 +57,7 @@ pub use self::{
         SessionStart, Topic, Unmatched, UrlError, Will, WillError,
     },
     panic::Panicked,
-    publish::{Publish, PublishAck, PublishPayload, PublishTopic, Publishing},
+    publish::{Publish, PublishAck, PublishPayload, PublishStream, PublishTopic, Publishing},
     source::{FileSource, PayloadSource, SourceFn, source_fn},
     stats::Stats,
     subscribe::{Subscribe, Subscription, Unsubscribe},

@@ -115,7 +115,7 @@ impl PayloadRef<'_> {
     }
 }
 
-/// A message about to be published. From [`Client::publish`] and [`Client::publish_stream`].
+/// A message about to be published. From [`Client::publish`].
 ///
 /// Awaited, it completes, at QoS 1, when the broker has acknowledged it, whatever happens to the connection meanwhile;
 /// at QoS 0, when its bytes are in the outgoing buffer.
@@ -154,33 +154,13 @@ impl<'a> Publish<'a> {
         }
     }
 
-    pub(crate) fn stream(
-        client: &'a Client,
-        topic: PublishTopic<'a>,
-        source: impl PayloadSource,
-    ) -> Self {
-        let len = source.len();
-        let source = SharedSource::new(source).ok_or(PublishError::TooLong { len });
-        Self {
-            client,
-            message: source.map(|source| Outgoing {
-                topic: topic.0,
-                payload: PayloadRef::Stream(source),
-                qos: QoS::AtLeastOnce,
-                retain: Retain::No,
-            }),
-        }
-    }
-
-    /// Quality of service, 0 or 1. Default: 0 for [`Client::publish`]. Streams are always sent at QoS 1.
+    /// Quality of service, 0 or 1. Default: 0.
     pub fn qos(mut self, qos: QoS) -> Self {
         self.message = self.message.and_then(|mut message| {
             if qos == QoS::ExactlyOnce {
                 return Err(PublishError::QoS2);
             }
-            if !matches!(message.payload, PayloadRef::Stream(_)) {
-                message.qos = qos;
-            }
+            message.qos = qos;
             Ok(message)
         });
         self
@@ -254,7 +234,75 @@ impl<'a> IntoFuture for Publish<'a> {
     }
 }
 
-/// The future of [`Publish`].
+/// A message about to be published at QoS 1, whose payload is read while it is sent. From [`Client::publish_stream`].
+///
+/// A source cannot be read for another quality of service:
+///
+/// ```compile_fail,E0599
+/// # fn example(client: mqtt_client::Client) {
+/// let source = mqtt_client::source_fn(3, || async { Ok(&b"abc"[..]) });
+/// client.publish_stream("t", source).qos(mqtt_client::QoS::AtMostOnce);
+/// # }
+/// ```
+///
+/// Awaited, it completes when the broker has acknowledged it, whatever happens to the connection meanwhile.
+///
+/// **Cancel safety.** As [`Publish`] at QoS 1.
+#[derive(Debug)]
+#[must_use = "a message is published by awaiting it"]
+pub struct PublishStream<'a>(Publish<'a>);
+
+impl<'a> PublishStream<'a> {
+    pub(crate) fn new(
+        client: &'a Client,
+        topic: PublishTopic<'a>,
+        source: impl PayloadSource,
+    ) -> Self {
+        let len = source.len();
+        let source = SharedSource::new(source).ok_or(PublishError::TooLong { len });
+        Self(Publish {
+            client,
+            message: source.map(|source| Outgoing {
+                topic: topic.0,
+                payload: PayloadRef::Stream(source),
+                qos: QoS::AtLeastOnce,
+                retain: Retain::No,
+            }),
+        })
+    }
+
+    /// Asks the broker to keep it for later subscribers.
+    pub fn retain(self) -> Self {
+        Self(self.0.retain())
+    }
+
+    /// As [`Publish::enqueue`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn enqueue(self) -> Result<PublishAck, PublishError> {
+        self.0.enqueue().await
+    }
+
+    /// As [`Publish::try_enqueue`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_enqueue(self) -> Result<PublishAck, TryPublishError> {
+        self.0.try_enqueue()
+    }
+}
+
+impl<'a> IntoFuture for PublishStream<'a> {
+    type Output = Result<(), PublishError>;
+    type IntoFuture = Publishing<'a>;
+
+    fn into_future(self) -> Publishing<'a> {
+        self.0.into_future()
+    }
+}
+
+/// The future of [`Publish`] and [`PublishStream`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Publishing<'a>(Step<'a>);
