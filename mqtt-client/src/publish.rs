@@ -454,18 +454,19 @@ impl State {
         message: &Outgoing<'_>,
     ) -> Result<bool, PublishError> {
         let topic = message.topic.name()?;
-        let bound = shared.tuning.outbox.bytes;
+        let limit = shared.tuning.outbox.bytes;
+        let len = message.payload.len();
+        let held = topic.as_bytes().len() + len;
+        if held > limit {
+            return Err(PublishError::OutboxTooSmall { len: held, limit });
+        }
+        let unwritten = self.unwritten();
+        let no_room = unwritten > 0 && unwritten + (HEAD + held) as u64 > limit as u64;
         let waits = shared.tuning.qos0_overflow == Overflow::Wait && self.output.is_full();
-        if waits || self.output.len() >= bound || !self.session.accepts_at_most_once() {
+        if no_room || waits || !self.session.accepts_at_most_once() {
             return Ok(false);
         }
-        let len = message.payload.len();
-        if len > bound {
-            return Err(PublishError::OutboxTooSmall { len, limit: bound });
-        }
-        let too_long = || PublishError::TooLong {
-            len: (topic.as_bytes().len() + len) as u64,
-        };
+        let too_long = || PublishError::TooLong { len: held as u64 };
         let payload_len = u32::try_from(len).map_err(|_| too_long())?;
         let head_room = topic.as_bytes().len() + HEAD;
         let copied = if len < SHARED_FROM { len } else { 0 };

@@ -54,8 +54,11 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// QoS 1 messages in the outbox now, in flight ones included.
     pub outbox_messages: u64,
-    /// Bytes of messages in the outbox now, those of the transmit buffer included.
+    /// Bytes of their topics and payloads; the payload of a [source](crate::Client::publish_stream) holds none.
     pub outbox_bytes: u64,
+    /// Bytes of packets made ready for the transport that it had not taken when it was last written to: QoS 0 messages, and
+    /// whatever else was to leave. QoS 1 messages among them count in `outbox_bytes` as well.
+    pub transmit_bytes: u64,
     /// Messages in the queues of streams now.
     pub queued_messages: u64,
 }

@@ -316,6 +316,11 @@ impl ConnectOptions {
     /// 0 does as [`qos0_overflow`](Self::qos0_overflow) says. Default 10,000 messages and 16 MiB;
     /// each at least 1.
     ///
+    /// At QoS 1 topics and payloads count until they are acknowledged. At QoS 0 whole packets do, by their bytes alone, until
+    /// the transport has taken them, together with whatever else waits for it; a message that fits the bound is taken in any
+    /// case once nothing waits. So the two together hold up to twice `bytes`, and beside that 256 KiB of what is being copied
+    /// to the transport.
+    ///
     /// Memory is taken as it is needed. An idle client gives it back, except for the places of the most messages that
     /// ever waited at once, of about 80 bytes each.
     pub fn outbox(mut self, capacity: Capacity) -> Self {

@@ -451,10 +451,16 @@ impl State {
         self.router.queues().for_each(Queue::shrink);
     }
 
+    /// Bytes handed out that the transport had not taken when that was last told, in whichever buffer.
+    pub(crate) const fn unwritten(&self) -> u64 {
+        self.staged_bytes - self.written_bytes
+    }
+
     pub(crate) fn snapshot(&mut self) -> Stats {
         let mut stats = self.stats;
         stats.outbox_messages = self.outbox_messages as u64;
-        stats.outbox_bytes = (self.outbox_bytes + self.output.len()) as u64;
+        stats.outbox_bytes = self.outbox_bytes as u64;
+        stats.transmit_bytes = self.unwritten();
         stats.queued_messages = self.router.queues().map(|queue| queue.len() as u64).sum();
         stats
     }

@@ -1,5 +1,6 @@
 //! Counters say exactly what the transport has taken, wherever a connection ends.
 use std::{
+    future::IntoFuture,
     io,
     pin::Pin,
     sync::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use client_tests::{Setup, Start, World};
-use mqtt_client::{Address, Client, Event, QoS};
+use mqtt_client::{Address, Capacity, Client, ConnectOptions, Event, Overflow, PublishError, QoS};
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
 use tokio::{
@@ -70,6 +71,13 @@ impl AsyncWrite for Rationed {
 
 /// A client whose transport takes no more than is left.
 async fn rationed(world: &World) -> (Client, Arc<AtomicUsize>, Receiver<Event>) {
+    rationed_with(world, |options| options).await
+}
+
+async fn rationed_with(
+    world: &World,
+    change: impl FnOnce(ConnectOptions) -> ConnectOptions,
+) -> (Client, Arc<AtomicUsize>, Receiver<Event>) {
     let left = Arc::new(AtomicUsize::new(usize::MAX));
     let setup = Setup {
         keep_trying: true,
@@ -83,7 +91,7 @@ async fn rationed(world: &World) -> (Client, Arc<AtomicUsize>, Receiver<Event>) 
         });
         async { stream }
     });
-    let client = Client::connect(options).await.unwrap();
+    let client = Client::connect(change(options)).await.unwrap();
     let events = client.events();
     (client, left, events)
 }
@@ -246,4 +254,68 @@ async fn flush_waits_for_a_connection_to_hand_qos_1_to() {
     let ended = timeout(Duration::from_secs(300), flush).await;
     ended.expect("the broker is back").unwrap();
     ack.await.unwrap();
+}
+
+const BOUND: usize = 10_000;
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_transport_is_bounded_and_counted() {
+    let world = World::default();
+    let (client, left, mut events) = rationed_with(&world, |options| {
+        let options = options.outbox(Capacity::new(1_000, BOUND));
+        options.qos0_overflow(Overflow::Drop)
+    })
+    .await;
+    assert_eq!(client.stats().transmit_bytes, 0);
+    left.store(0, Ordering::Relaxed);
+    for _ in 0..3 {
+        for _ in 0..1_000 {
+            client.publish("t", &QOS0_PAYLOAD).await.unwrap();
+        }
+        // the client's task takes them over
+        sleep(Duration::from_millis(1)).await;
+    }
+    let stats = client.stats();
+    // each is counted with the longest header beforehand
+    assert_eq!((stats.sent_qos0, stats.dropped_by_overflow), (99, 2_901));
+    assert_eq!((stats.transmit_bytes, stats.outbox_bytes), (9_900, 0));
+    let ack = client.publish("t", &QOS1_PAYLOAD).qos(QOS1).enqueue();
+    let ack = ack.await.unwrap();
+    let stats = client.stats();
+    assert_eq!((stats.transmit_bytes, stats.outbox_bytes), (9_900, 94));
+    world.cut();
+    disconnected(&mut events).await;
+    left.store(usize::MAX, Ordering::Relaxed);
+    ack.await.unwrap();
+    let stats = client.stats();
+    assert_eq!((stats.outbox_bytes, stats.lost_with_connection), (0, 99));
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_waits_for_room_and_gets_it_however_small_the_outbox() {
+    let world = World::default();
+    let (client, ..) =
+        rationed_with(&world, |options| options.outbox(Capacity::new(1, BOUND))).await;
+    let all = async {
+        for len in [1, BOUND - 1, BOUND - 2, 9_000, 9_000, 20, BOUND - 1] {
+            client.publish("t", vec![7; len]).await.unwrap();
+            let publishes = (0..20).map(|_| client.publish("t", "small").into_future());
+            for done in futures::future::join_all(publishes).await {
+                done.unwrap();
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), all).await.expect("room");
+    world.arrived(PacketType::Publish, 7 * 21).await;
+    let outcome = client.publish("t", vec![7; BOUND]).await;
+    assert!(
+        matches!(
+            outcome,
+            Err(PublishError::OutboxTooSmall {
+                len: 10_001,
+                limit: BOUND
+            })
+        ),
+        "{outcome:?}"
+    );
 }
