@@ -17,8 +17,8 @@ use crate::{
     options::{Overflow, Topic},
     source::{PayloadSource, SharedSource},
     state::{
-        Completion, CompletionKey, ENOUGH, Item, Lifecycle, Payload, Publication, SHARED_FROM,
-        Shared, State, Ticket, TopicText, wake,
+        Completion, CompletionKey, ENOUGH, Item, Payload, Publication, SHARED_FROM, Shared, State,
+        Ticket, TopicText, wake,
     },
 };
 
@@ -436,10 +436,8 @@ impl State {
         shared: &Shared,
         message: &Outgoing<'_>,
     ) -> Result<Option<Option<CompletionKey>>, PublishError> {
-        if !matches!(self.lifecycle, Lifecycle::Running) {
-            if let Some(closed) = self.closed() {
-                return Err(closed.into());
-            }
+        if let Some(closed) = self.closed() {
+            return Err(closed.into());
         }
         if message.qos == QoS::AtMostOnce {
             let accepted = self.accept_at_most_once(shared, message)?;
