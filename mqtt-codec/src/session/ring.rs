@@ -151,7 +151,7 @@ impl Ring {
     ) -> Result<(), H> {
         self.set_next_id(id);
         let offset = self.distance(id.get());
-        if !self.has(id) || offset < self.len || usize::from(offset) >= slots.len() {
+        if !self.may_restore(id) || usize::from(offset) >= slots.len() {
             return Err(handle);
         }
         let Some(slot) = self.slot(slots, offset) else {
@@ -166,6 +166,11 @@ impl Ring {
         self.len = offset + 1;
         self.next_id = self.ids.after(id.get());
         Ok(())
+    }
+
+    /// Whether more slots could hold a packet of an earlier run under this id.
+    pub(super) const fn may_restore(&self, id: PacketId) -> bool {
+        self.has(id) && self.distance(id.get()) >= self.len
     }
 
     /// The id that the next packet takes; heeded only while the ring is empty.

@@ -65,12 +65,14 @@ impl<S: Storage> Session<S> {
     }
 
     /// Puts the state of an earlier run back: the entries that were not settled, in their order. The next PUBLISH
-    /// takes the id after the last of them, or `next_id` if there are none. To be called before the first
-    /// [`open`](Self::open) and the first [`enqueue`](Self::enqueue). Every PUBLISH counts as sent before.
+    /// takes the id after the last of them, or `next_id` if there are none; one that no PUBLISH takes, over 64,511, is
+    /// passed over, and ids begin with 1. To be called before the first [`open`](Self::open) and the first
+    /// [`enqueue`](Self::enqueue). Every PUBLISH counts as sent before.
     ///
     /// # Errors
-    /// Gives back the first handle that finds no place: the storage is smaller than the span of the ids, an
-    /// id is not one that this engine gave out, or the order is wrong. Those before it are restored.
+    /// Gives back the first handle that finds no place: the storage is smaller than the span of the ids, an id is not one
+    /// that this engine gave out, or the order is wrong. Those before it are restored. Ids wrap, so that one from before the
+    /// first looks like one far behind the last: storage that grows is grown to its bound before such an id is refused.
     pub fn restore(
         &mut self,
         entries: impl IntoIterator<Item = (PacketId, S::Handle)>,
@@ -85,7 +87,7 @@ impl<S: Storage> Session<S> {
                     Ok(()) => break,
                     Err(back) => handle = back,
                 }
-                if S::GROWS {
+                if S::GROWS && ring.may_restore(id) {
                     self.outbox.storage.grow_publishes();
                 }
                 if self.outbox.ring(Kind::Publish).1.len() == len {
@@ -270,7 +272,8 @@ impl<S: Storage> Session<S> {
         self.outbox.publishes().is_empty() && self.outbox.controls().is_empty()
     }
 
-    /// Whether [`enqueue`](Self::enqueue) has no place for another PUBLISH. Storage that grows is full at its bound.
+    /// Whether [`enqueue`](Self::enqueue) has no place for another PUBLISH. Storage that grows is full at its bound: this
+    /// has it grow if all its slots are taken.
     pub fn is_full(&mut self) -> bool {
         self.outbox.make_room();
         self.outbox.is_full(Kind::Publish)
@@ -281,7 +284,8 @@ impl<S: Storage> Session<S> {
         self.outbox.is_full(Kind::Control)
     }
 
-    /// Whether the next QoS 1 message would be [`Input::Blocked`](super::Input::Blocked).
+    /// Whether the next QoS 1 message would be [`Input::Blocked`](super::Input::Blocked). Storage that grows is grown by
+    /// this if all its slots are taken.
     pub fn is_ack_full(&mut self) -> bool {
         self.make_ack_room();
         !matches!(self.link.reading, Reading::Overrun | Reading::Discarding)

@@ -1,6 +1,8 @@
 //! State that leaves and comes back: `restore`, and one change record per durable change.
 
-use mqtt_codec::session::{Change, Config};
+use std::{cell::Cell, rc::Rc};
+
+use mqtt_codec::session::{AckSlot, Change, Config, Session, Slot, Storage};
 use mqtt_codec::wire::{Packet, PacketId, SessionPresent};
 use testkit::{AckOrder, GrowingStorage, Item, Pair, Script};
 
@@ -83,6 +85,62 @@ fn storage_grows_for_the_entries() {
     let entries = (1..=100).map(|n| (id(n), Item::numbered(n.into())));
     script.session.restore(entries, id(101)).unwrap();
     assert!(script.session.is_full());
+}
+
+/// Counts how often it grows.
+struct Counting {
+    storage: GrowingStorage,
+    grown: Rc<Cell<u32>>,
+}
+
+impl Storage for Counting {
+    type Handle = Item;
+
+    const GROWS: bool = true;
+
+    fn publishes(&mut self) -> &mut [Slot<Item>] {
+        self.storage.publishes()
+    }
+
+    fn controls(&mut self) -> &mut [Slot<Item>] {
+        self.storage.controls()
+    }
+
+    fn acks(&mut self) -> &mut [AckSlot] {
+        self.storage.acks()
+    }
+
+    fn grow_publishes(&mut self) {
+        self.grown.set(self.grown.get() + 1);
+        self.storage.grow_publishes();
+    }
+}
+
+#[test]
+fn storage_does_not_grow_for_an_id_that_has_no_place() {
+    for (wrong, why) in [(65_000, "an id for SUBSCRIBE"), (7, "twice")] {
+        let grown = Rc::default();
+        let storage = Counting {
+            storage: GrowingStorage::growing(10_000, 1, 1),
+            grown: Rc::clone(&grown),
+        };
+        let mut session = Session::new(Config::new(), storage);
+        let entries = [
+            (id(7), Item::numbered(7)),
+            (id(8), Item::numbered(8)),
+            (id(wrong), Item::numbered(0)),
+        ];
+        let refused = session.restore(entries, id(9));
+        assert_eq!(refused, Err(Item::numbered(0)), "{why}");
+        assert_eq!(grown.get(), 1, "{why}");
+    }
+}
+
+#[test]
+fn a_next_id_that_no_publish_takes_is_passed_over() {
+    let mut script = Script::new(Config::new());
+    script.session.restore([], id(64_512)).unwrap();
+    assert_eq!(script.enqueue(Item::numbered(1)), id(1));
 }
 
 #[test]
