@@ -25,7 +25,8 @@ pub enum Content<'a> {
 ///
 /// The engine holds it from [`Session::enqueue`](super::Session::enqueue) until the acknowledgement and never looks
 /// inside: a host puts a refcounted buffer here, a board an index into its memory. While the engine holds a
-/// handle, what it tells must not change.
+/// handle, what it tells must not change: packets would be malformed, and the broker ends the connection. In a debug build
+/// the engine panics where it notices.
 pub trait Outgoing {
     /// What it is.
     fn content(&self) -> Content<'_>;

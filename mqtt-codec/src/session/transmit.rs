@@ -97,10 +97,15 @@ impl Packet {
     }
 
     fn put_header<H: Outgoing>(&mut self, packet_type: PacketType, flags: u8, handle: &H) {
+        let remaining_length = remaining_length(handle, u32::MAX);
+        debug_assert!(
+            remaining_length.is_ok(),
+            "a handle tells another packet than the one accepted"
+        );
         let header = FixedHeader {
             packet_type,
             flags,
-            remaining_length: remaining_length(handle, u32::MAX).unwrap_or(RemainingLength::ZERO),
+            remaining_length: remaining_length.unwrap_or(RemainingLength::ZERO),
         };
         if let Ok(len) = header.encode(&mut self.frame) {
             self.frame_len = len as u8;

@@ -1,8 +1,9 @@
 //! What leaves, byte for byte, in whatever portions it is taken.
 
-use mqtt_codec::session::{Config, Content, FixedStorage, Outgoing, Session};
+use mqtt_codec::session::{Config, Content, FixedStorage, Identity, Instant, Outgoing, Session};
 use mqtt_codec::wire::{
-    Dup, EncodeError, Packet, PacketType, QoS, Retain, SessionPresent, TopicFilter, TopicName,
+    ClientId, Dup, EncodeError, Packet, PacketType, QoS, Retain, SessionPresent, TopicFilter,
+    TopicName,
 };
 use testkit::{AckOrder, Frame, Item, Pair, Script};
 
@@ -133,10 +134,10 @@ fn a_payload_of_the_largest_size_streams_without_gaps_and_again_after_a_cut() {
     let most = 268_435_455 - 2 - 3 - 2;
     let mut session = Session::new(Config::new(), FixedStorage::<_, 1, 0, 0>::new());
     session.enqueue(Virtual(most)).ok().unwrap();
-    let now = mqtt_codec::session::Instant::ZERO;
+    let now = Instant::ZERO;
     for cut_after in [most / 2, most] {
-        let identity = mqtt_codec::session::Identity {
-            client_id: mqtt_codec::wire::ClientId::new("c").unwrap(),
+        let identity = Identity {
+            client_id: ClientId::new("c").unwrap(),
             login: None,
             will: None,
         };
@@ -405,4 +406,43 @@ fn a_publish_that_is_postponed_lets_what_is_urgent_pass_and_keeps_its_place() {
     script.session.advance(1);
     script.session.postpone();
     assert_eq!(script.session.in_flight(), 1, "it has begun");
+}
+
+#[cfg(debug_assertions)]
+#[test]
+#[should_panic = "another packet than the one accepted"]
+fn a_handle_that_becomes_too_long_is_noticed() {
+    use std::{cell::Cell, rc::Rc};
+
+    #[derive(Debug)]
+    struct Fickle(Rc<Cell<u32>>);
+
+    impl Outgoing for Fickle {
+        fn content(&self) -> Content<'_> {
+            Content::Publish {
+                topic: TopicName::new("t").unwrap(),
+                retain: Retain::No,
+                payload_len: self.0.get(),
+            }
+        }
+
+        fn filter(&self, _: usize) -> Option<(TopicFilter<'_>, QoS)> {
+            None
+        }
+    }
+
+    let mut session = Session::new(Config::new(), FixedStorage::<_, 1, 1, 1>::new());
+    let identity = Identity {
+        client_id: ClientId::new("c").unwrap(),
+        login: None,
+        will: None,
+    };
+    let now = Instant::ZERO;
+    session.open(now, &identity, &mut [0; 100]).unwrap();
+    session.handle_input(now, &[0x20, 2, 0, 0]).unwrap();
+    session.renew(None).unwrap();
+    let len = Rc::new(Cell::new(1));
+    session.enqueue(Fickle(Rc::clone(&len))).unwrap();
+    len.set(u32::MAX);
+    session.poll_transmit();
 }
