@@ -115,7 +115,9 @@ pub enum Event<H> {
 pub enum Change {
     /// A PUBLISH was accepted under this id, behind all others.
     Accepted(PacketId),
-    /// A PUBLISH is settled: acknowledged, undeliverable or abandoned.
+    /// A PUBLISH is settled: acknowledged, undeliverable or abandoned. After the latter two the session may have to start
+    /// clean once: until the next [`Input::Connected`] a run that restores it starts with
+    /// [`Start::CleanSlate`](super::Start::CleanSlate).
     Removed(PacketId),
     /// The broker holds no session any more: every PUBLISH left counts as never sent.
     Reset,
