@@ -366,7 +366,7 @@ impl<S: Storage> Session<S> {
     }
 
     /// A stop is never taken back by a cycle.
-    fn end(&mut self, ending: Ending) {
+    pub(super) fn end(&mut self, ending: Ending) {
         if self.ending != Ending::Stop {
             self.ending = ending;
         }

@@ -6,7 +6,7 @@ use crate::wire::{
 use super::link::{Phase, Renewal};
 use super::outbox::Kind;
 use super::ring::Slot;
-use super::session::remaining_length;
+use super::session::{Ending, remaining_length};
 use super::{Content, Instant, Outgoing, PayloadRange, Session, Storage, Transmit};
 
 /// Room for four PUBACKs, or for all of a segment but its body.
@@ -307,6 +307,17 @@ impl<S: Storage> Session<S> {
         self.link.packet.begin(Source::AtMostOnce, 0);
         self.link.packet.payload_len = len as u32 + payload_len;
         Ok(Some(len))
+    }
+
+    /// Gives up the rest of a [`publish_at_most_once`](Self::publish_at_most_once) whose payload can no longer be
+    /// supplied: [`wants_close`](Self::wants_close) is true afterwards, and the session connects again. Without effect
+    /// if none is half handed out.
+    pub fn abandon_at_most_once(&mut self) {
+        if self.link.packet.source == Source::AtMostOnce {
+            self.link.phase = Phase::Broken;
+            self.end(Ending::Cycle);
+            self.link.packet = Packet::NONE;
+        }
     }
 
     /// Whether [`publish_at_most_once`](Self::publish_at_most_once) can begin one now.

@@ -157,6 +157,7 @@ fn give_output(session: &mut Board) {
             transmit(payload);
             session.advance(length + payload.len());
             session.handle_written(now(), length + payload.len());
+            session.abandon_at_most_once();
         }
     }
     while let Some(next) = session.poll_transmit() {

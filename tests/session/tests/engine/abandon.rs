@@ -1,7 +1,9 @@
 //! A PUBLISH whose payload can no longer be supplied is taken out of the session.
 
+use core::num::NonZeroU8;
+
 use mqtt_codec::session::{Change, Config, Next, Start};
-use mqtt_codec::wire::{Packet, PacketId, PacketType, SessionPresent};
+use mqtt_codec::wire::{Packet, PacketId, PacketType, Retain, SessionPresent, TopicName};
 use testkit::{AckOrder, Frame, Item, Pair, Script};
 
 use crate::{DISCONNECT, config, secs};
@@ -238,4 +240,25 @@ fn what_is_not_delivered_is_given_back_oldest_first() {
     );
     assert_eq!(script.session.take_oldest(), None);
     assert!(script.session.is_idle());
+}
+
+#[test]
+fn a_half_sent_qos_0_publish_closes_the_connection_and_nothing_is_counted() {
+    let mut script = Script::connected(config(|config| config.max_attempts = NonZeroU8::new(1)));
+    script.enqueue(Item::numbered(1));
+    script.transmit();
+    script.session.abandon_at_most_once();
+    assert!(!script.session.wants_close(), "there is none");
+    let topic = TopicName::new("t").unwrap();
+    let mut head = [0; 16];
+    let begun = script
+        .session
+        .publish_at_most_once(topic, Retain::No, 10, &mut head);
+    script.session.advance(begun.unwrap().unwrap() + 9);
+    script.session.abandon_at_most_once();
+    assert!(script.session.wants_close());
+    assert_eq!(script.close(), Next::Now);
+    assert!(script.session.poll_event().is_none());
+    script.connect(SessionPresent::Present);
+    assert_eq!(topics(&script.transmit_frames()), [("n/1".into(), 0b1010)]);
 }
