@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{QOS0, QOS1, connect, numbered, numbers};
-use crate::{Adapter, Failure, Happening, Inbox, Setup, World, happenings::listen};
+use crate::{Adapter, Failure, Inbox, Setup, World};
 
 pub async fn disconnecting_drains<A: Adapter>() {
     let world = World::default();
@@ -89,28 +89,6 @@ pub async fn nothing_is_accepted_after_disconnect<A: Adapter>() {
         assert_eq!(client.flush().await.err(), Some(Failure::Closed));
         assert_eq!(client.disconnect(None).await, Vec::<Vec<u8>>::new());
     }
-}
-
-pub async fn dropping_the_last_handle_disconnects<A: Adapter>() {
-    let world = World::default();
-    let client: A = connect(&world, Setup::default()).await;
-    let inbox = client.subscribe("t", QOS1).await.unwrap();
-    let mut happenings = listen(&client);
-    drop(client);
-    sleep(Duration::from_secs(5)).await;
-    assert_eq!(
-        world.packet_types(0),
-        [PacketType::Connect, PacketType::Subscribe],
-        "a stream is a handle"
-    );
-    drop(inbox);
-    happenings
-        .until(|happening| (*happening == Happening::Closed).then_some(()))
-        .await;
-    world.all_closed().await;
-    assert_eq!(world.packet_types(0).last(), Some(&PacketType::Disconnect));
-    assert_eq!(world.links(), 1);
-    world.assert_no_complaints();
 }
 
 pub async fn streams_end_with_the_client<A: Adapter>() {

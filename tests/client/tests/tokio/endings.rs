@@ -36,6 +36,27 @@ async fn without_keep_alive_an_idle_client_sleeps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropping_the_last_handle_disconnects() {
+    let world = World::default();
+    let client = connected(&world, Setup::default()).await;
+    let stream = client.subscribe("t", QOS1).await.unwrap();
+    let mut events = client.events();
+    drop(client);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        world.packet_types(0),
+        [PacketType::Connect, PacketType::Subscribe],
+        "a stream is a handle"
+    );
+    drop(stream);
+    while !matches!(events.recv().await.unwrap(), Event::Closed { .. }) {}
+    world.all_closed().await;
+    assert_eq!(world.packet_types(0).last(), Some(&PacketType::Disconnect));
+    assert_eq!(world.links(), 1);
+    world.assert_no_complaints();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_declared_subscription_that_is_refused_ends_its_stream_with_an_error() {
     limited(async {
         let world = World::default();
