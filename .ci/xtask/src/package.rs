@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use xshell::cmd;
 
 use crate::{
-    project::{self, LIBRARIES},
+    project::{LIBRARIES, Library},
     workspace::Workspace,
 };
 
@@ -49,10 +49,9 @@ pub(crate) fn verify(workspace: &Workspace) -> Result<()> {
 
 pub(crate) fn msrv(workspace: &Workspace) -> Result<()> {
     let shell = &workspace.shell;
-    let toolchain = project::MSRV;
     let _folder = shell.push_dir(stage(workspace)?);
     for library in LIBRARIES {
-        let package = library.package;
+        let (package, toolchain) = (library.package, library.oldest_toolchain);
         for features in [&[][..], &["--no-default-features"], &["--all-features"]] {
             cmd!(
                 shell,
@@ -87,7 +86,7 @@ fn stage(workspace: &Workspace) -> Result<PathBuf> {
     for library in LIBRARIES {
         let folder = unpack(workspace, &packages, &stage, library.package)?;
         writeln!(manifest, "{} = {{ path = \"{folder}\" }}", library.package)?;
-        check_declared_version(&stage.join(folder))?;
+        check_declared_version(&stage.join(folder), library)?;
     }
     fs::write(stage.join("Cargo.toml"), manifest)?;
     fs::copy(workspace.root.join("Cargo.lock"), stage.join("Cargo.lock"))?;
@@ -124,17 +123,17 @@ fn unpack(workspace: &Workspace, packages: &Path, stage: &Path, package: &str) -
     Ok(folder)
 }
 
-fn check_declared_version(folder: &Path) -> Result<()> {
+fn check_declared_version(folder: &Path, library: &Library) -> Result<()> {
+    let oldest = library.oldest_toolchain;
     let manifest = fs::read_to_string(folder.join("Cargo.toml"))?;
     let declared = manifest
         .lines()
         .find_map(|line| line.strip_prefix("rust-version = "));
     let declared = declared.map(|version| version.trim_matches('"'));
     ensure!(
-        declared.is_some_and(|version| project::MSRV.starts_with(version)),
-        "{} declares rust-version {declared:?}, the oldest toolchain checked is {}",
+        declared.is_some_and(|version| oldest.starts_with(version)),
+        "{} declares rust-version {declared:?}, the oldest toolchain checked is {oldest}",
         folder.display(),
-        project::MSRV
     );
     Ok(())
 }

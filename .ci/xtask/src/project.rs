@@ -5,6 +5,8 @@ pub(crate) struct Library {
     pub(crate) package: &'static str,
     /// Features for each bare-metal build, `None` for a library that needs std.
     pub(crate) bare_metal_features: Option<&'static [&'static str]>,
+    /// The oldest toolchain it builds with; it declares that as its `rust-version`.
+    pub(crate) oldest_toolchain: &'static str,
     /// The most crates a user may get, this one included: without default features, with them.
     pub(crate) crate_limits: (usize, usize),
 }
@@ -14,11 +16,13 @@ pub(crate) const LIBRARIES: &[Library] = &[
     Library {
         package: "mqboard-codec",
         bare_metal_features: Some(&[""]),
+        oldest_toolchain: "1.85.0",
         crate_limits: (1, 1),
     },
     Library {
         package: "mqboard-client",
         bare_metal_features: None,
+        oldest_toolchain: "1.85.0",
         crate_limits: (20, 32),
     },
 ];
@@ -83,9 +87,6 @@ pub(crate) const SEPARATE_WORKSPACES: &[SeparateWorkspace] = &[
         target: None,
     },
 ];
-
-/// The oldest toolchain the libraries build with; each declares it as its `rust-version`.
-pub(crate) const MSRV: &str = "1.85.0";
 
 /// The toolchain whose rustfmt, clippy and rustdoc judge: a newer one brings new lints of its own.
 pub(crate) const LINT_TOOLCHAIN: &str = "1.95.0";

@@ -16,7 +16,9 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     install_programs(workspace)?;
     install_lints(workspace)?;
     install_targets(workspace)?;
-    install_toolchain(workspace, project::MSRV)?;
+    for library in project::LIBRARIES {
+        install_toolchain(workspace, library.oldest_toolchain)?;
+    }
     install_cargo_tool(workspace, "deny")?;
     install_fuzzer(workspace)
 }
