@@ -20,6 +20,13 @@ pub(crate) const LIBRARIES: &[Library] = &[
         crate_limits: (1, 1),
     },
     Library {
+        package: "mqboard-client-embassy",
+        bare_metal_features: Some(&["", "tcp", "log", "defmt", "tcp,log,defmt"]),
+        // embassy-sync brings heapless, which needs it
+        oldest_toolchain: "1.87.0",
+        crate_limits: (23, 25),
+    },
+    Library {
         package: "mqboard-client",
         bare_metal_features: None,
         oldest_toolchain: "1.85.0",
@@ -101,8 +108,12 @@ pub(crate) const FUZZ_SECONDS: u32 = 10;
 pub(crate) const OLDEST_CARGO_MINOR: u32 = 90;
 
 /// Targets without std that every no_std library is built for.
-pub(crate) const BARE_METAL_TARGETS: &[&str] =
-    &["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf"];
+pub(crate) const BARE_METAL_TARGETS: &[&str] = &[
+    "thumbv6m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "riscv32imc-unknown-none-elf",
+    "riscv32imac-unknown-none-elf",
+];
 
 /// A target that the programs without an allocator are linked for.
 pub(crate) struct LinkTarget {

@@ -1,0 +1,248 @@
+use core::{error, fmt};
+
+use mqtt_codec::session;
+use mqtt_codec::wire::{ConnectRefusal, FilterError, StringError, TopicError};
+
+use crate::ConnectError;
+
+/// A capacity of [`Resources`](crate::Resources) that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// `OUTBOX`: every place for a QoS 1 message is taken.
+    Outbox,
+    /// `MESSAGE`: topic and payload are longer.
+    Message,
+    /// `BUFFER`: a packet, or its head, is longer than the transmit or receive buffer.
+    Buffer,
+    /// `QUEUE`: there is no place for a received message.
+    Queue,
+    /// `SUBSCRIPTIONS`: every place is taken.
+    Subscriptions,
+    /// 268,435,455 bytes, the longest packet of MQTT 3.1.1.
+    Packet,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outbox => "every place of the outbox is taken",
+            Self::Message => "longer than a place for messages",
+            Self::Buffer => "longer than the buffer of the connection",
+            Self::Queue => "no place for received messages",
+            Self::Subscriptions => "every place for subscriptions is taken",
+            Self::Packet => "longer than a packet of MQTT 3.1.1",
+        })
+    }
+}
+
+/// Why a message was not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic is none.
+    Topic(TopicError),
+    /// A capacity was reached: nothing was sent, nothing has changed.
+    Limit(Limit),
+    /// So many connections ended with it as the oldest unacknowledged one, and
+    /// [`Options::max_attempts`](crate::Options::max_attempts) allows no more.
+    Undeliverable {
+        /// Connections that ended so.
+        attempts: u8,
+    },
+    /// The writer or the source gave fewer bytes than it had announced.
+    TooShort,
+    /// The writer was given more bytes than it had announced.
+    TooLong,
+    /// The source failed.
+    Source,
+    /// The connection ended in the middle of a QoS 0 message.
+    ConnectionLost,
+    /// The client has ended: see [`Client::state`](crate::Client::state).
+    Closed,
+}
+
+impl From<TopicError> for PublishError {
+    fn from(error: TopicError) -> Self {
+        Self::Topic(error)
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Topic(error) => return error.fmt(f),
+            Self::Limit(limit) => return limit.fmt(f),
+            Self::Undeliverable { .. } => "undeliverable: connections end while it is delivered",
+            Self::TooShort => "fewer bytes of payload than announced",
+            Self::TooLong => "more bytes of payload than announced",
+            Self::Source => "the source of the payload failed",
+            Self::ConnectionLost => "the connection ended within the message",
+            Self::Closed => "the client has ended",
+        })
+    }
+}
+
+impl error::Error for PublishError {}
+
+impl embedded_io_async::Error for PublishError {
+    fn kind(&self) -> embedded_io_async::ErrorKind {
+        use embedded_io_async::ErrorKind;
+        match self {
+            Self::ConnectionLost => ErrorKind::ConnectionReset,
+            Self::Closed => ErrorKind::NotConnected,
+            Self::TooLong => ErrorKind::WriteZero,
+            Self::Topic(_) | Self::Limit(_) => ErrorKind::InvalidInput,
+            Self::Undeliverable { .. } | Self::TooShort | Self::Source => ErrorKind::Other,
+        }
+    }
+}
+
+/// Why there is no subscription, or none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The filter is none.
+    Filter(FilterError),
+    /// A capacity was reached.
+    Limit(Limit),
+    /// QoS 2 was asked for.
+    ExactlyOnce,
+    /// Somebody holds the [`Inbox`](crate::Inbox) of this filter.
+    Taken,
+    /// Nobody has subscribed to this filter.
+    Unknown,
+    /// The broker has refused the filter (SUBACK 0x80).
+    Refused,
+    /// [`Client::unsubscribe`](crate::Client::unsubscribe) was called.
+    Unsubscribed,
+    /// The client has ended: see [`Client::state`](crate::Client::state).
+    Closed,
+}
+
+impl From<FilterError> for SubscribeError {
+    fn from(error: FilterError) -> Self {
+        Self::Filter(error)
+    }
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Filter(error) => return error.fmt(f),
+            Self::Limit(limit) => return limit.fmt(f),
+            Self::ExactlyOnce => "QoS 2 is not supported",
+            Self::Taken => "the inbox of this filter is taken",
+            Self::Unknown => "there is no subscription to this filter",
+            Self::Refused => "the broker has refused the filter",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Closed => "the client has ended",
+        })
+    }
+}
+
+impl error::Error for SubscribeError {}
+
+/// Why the rest of a large message does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The connection ended. At QoS 1 the broker sends the message again on the next one.
+    ConnectionLost,
+    /// It was not read for [`Options::stall_timeout`](crate::Options::stall_timeout) while an answer of the broker was
+    /// awaited, which can only come behind it. At QoS 1 the broker sends the message again on the next connection.
+    Stalled,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConnectionLost => "the connection ended within the message",
+            Self::Stalled => "the message held up an answer that was awaited",
+        })
+    }
+}
+
+impl error::Error for ReadError {}
+
+impl embedded_io_async::Error for ReadError {
+    fn kind(&self) -> embedded_io_async::ErrorKind {
+        match self {
+            Self::ConnectionLost => embedded_io_async::ErrorKind::ConnectionReset,
+            Self::Stalled => embedded_io_async::ErrorKind::TimedOut,
+        }
+    }
+}
+
+/// What is wrong with [`Options`](crate::Options).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// A session that outlives its connection needs a client id.
+    ClientIdRequired,
+    /// Client id or user name.
+    Text(StringError),
+    /// Password or payload of the will: over 65,535 bytes.
+    TooLong,
+    /// The topic of the will.
+    WillTopic(TopicError),
+    /// A declared subscription.
+    Subscription(SubscribeError),
+    /// The capacity is too small for these options: no place for a declared subscription or for its messages, or a
+    /// buffer below 16 bytes.
+    Limit(Limit),
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientIdRequired => {
+                f.write_str("a session that outlives its connection needs a client id")
+            }
+            Self::Text(error) => error.fmt(f),
+            Self::TooLong => f.write_str("password or will over 65,535 bytes"),
+            Self::WillTopic(error) => error.fmt(f),
+            Self::Subscription(error) => error.fmt(f),
+            Self::Limit(limit) => limit.fmt(f),
+        }
+    }
+}
+
+impl error::Error for OptionsError {}
+
+/// Why the client has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// [`Client::disconnect`](crate::Client::disconnect).
+    Requested,
+    /// No transport could be opened, and [`FirstConnect::ReturnError`](crate::FirstConnect::ReturnError) was chosen.
+    Connect(ConnectError),
+    /// The broker has refused the connection.
+    Refused(ConnectRefusal),
+    /// The connection failed before CONNACK with [`FirstConnect::ReturnError`](crate::FirstConnect::ReturnError), or
+    /// in a way that connecting again cannot help.
+    Session(session::Error),
+    /// CONNECT is longer than the buffer: so many bytes are needed.
+    BufferTooSmall {
+        /// Bytes of CONNECT.
+        needed: usize,
+    },
+    /// The runner's future was dropped.
+    RunnerDropped,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => f.write_str("disconnected on request"),
+            Self::Connect(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Session(error) => error.fmt(f),
+            Self::BufferTooSmall { .. } => f.write_str("CONNECT is longer than the buffer"),
+            Self::RunnerDropped => f.write_str("the runner was dropped"),
+        }
+    }
+}
+
+impl error::Error for CloseReason {}

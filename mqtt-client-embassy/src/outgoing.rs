@@ -1,0 +1,216 @@
+//! Payloads that are written while they are sent.
+
+use core::fmt;
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+use embedded_io_async::{ErrorType, Read, Write};
+use mqtt_codec::wire::Retain;
+
+use crate::{
+    Client, PublishError,
+    state::{Shared, Ticket},
+};
+
+impl<'a, M: RawMutex> Client<'a, M> {
+    /// Begins a QoS 0 message of `len` bytes of payload, which are then written to the [`Writer`]. Waits for a
+    /// connection and for its turn; until all of it is written, nothing else is sent.
+    ///
+    /// # Errors
+    /// The topic is none, or longer than the transmit buffer; the client has ended.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it completes has sent nothing.
+    pub async fn publish_writer(
+        self,
+        topic: &str,
+        len: u32,
+        retain: Retain,
+    ) -> Result<Writer<'a, M>, PublishError> {
+        let topic = Self::topic(topic)?;
+        let begun = self.until(|state| match state.begin_at_most_once(topic, retain, len) {
+            core::task::Poll::Ready(result) => Some(result.map(|()| state.links)),
+            core::task::Poll::Pending => None,
+        });
+        let link = begun.await?;
+        Ok(Writer {
+            client: self,
+            link,
+            left: len,
+        })
+    }
+
+    /// Publishes at QoS 1 a payload of `len` bytes that `open` opens a source of, each time that it must be sent, and
+    /// waits until the broker has acknowledged it. The bytes must be the same each time. `buffer` is the memory for a
+    /// piece of it. Until the source has its first bytes, the QoS 1 messages behind it wait; while it has no further
+    /// ones, nothing else is sent.
+    ///
+    /// # Errors
+    /// The source has failed or was too short, in which case the connection is closed and resumes without the message;
+    /// as [`publish_borrowed`](Self::publish_borrowed).
+    ///
+    /// # Cancel safety
+    /// As [`publish_borrowed`](Self::publish_borrowed).
+    pub async fn publish_source<S: Read>(
+        self,
+        topic: &str,
+        len: u32,
+        retain: Retain,
+        buffer: &mut [u8],
+        mut open: impl AsyncFnMut() -> Result<S, S::Error>,
+    ) -> Result<(), PublishError> {
+        let supply = Supply {
+            shared: self.shared,
+            ticket: self.accept(topic, retain, Err(len)).await?,
+        };
+        // the piece in the buffer: payload[from..from + filled]
+        let (mut source, mut from, mut filled) = (None, 0_u32, 0_usize);
+        loop {
+            let piece = buffer.get(..filled).unwrap_or_default();
+            let due = self.until(|state| {
+                if let Some(outcome) = state.outcome(supply.ticket) {
+                    return Some(Err(outcome));
+                }
+                let due = state.supply(supply.ticket, piece, from)?;
+                // wait while what is due is in the piece
+                let is_there = due >= from && due - from < filled as u32;
+                (!is_there && due < len).then_some(Ok(due))
+            });
+            let due = match due.await {
+                Ok(due) => due,
+                Err(outcome) => return outcome,
+            };
+            from += filled as u32;
+            filled = 0;
+            if source.is_none() || due < from {
+                source = Some(open().await.map_err(|_| PublishError::Source)?);
+                from = 0;
+            }
+            if let Some(source) = &mut source {
+                let room = buffer.len().min((len - from) as usize);
+                let room = buffer.get_mut(..room).unwrap_or_default();
+                filled = source.read(room).await.map_err(|_| PublishError::Source)?;
+                // the last bytes go out when the source is at its end
+                if from + filled as u32 == len {
+                    let more = source.read(&mut [0]).await;
+                    if more.map_err(|_| PublishError::Source)? > 0 {
+                        return Err(PublishError::TooLong);
+                    }
+                }
+            }
+            if filled == 0 {
+                return Err(PublishError::TooShort);
+            }
+        }
+    }
+
+    /// Sends a payload from memory, whenever it is due, until it is acknowledged.
+    pub(crate) async fn supply(self, ticket: Ticket, payload: &[u8]) -> Result<(), PublishError> {
+        let supply = Supply {
+            shared: self.shared,
+            ticket,
+        };
+        self.until(|state| {
+            state.supply(supply.ticket, payload, 0);
+            state.outcome(supply.ticket)
+        })
+        .await
+    }
+}
+
+/// Takes a message back when its publisher does not supply it any more.
+struct Supply<'a, M: RawMutex> {
+    shared: &'a Shared<'a, M>,
+    ticket: Ticket,
+}
+
+impl<M: RawMutex> Drop for Supply<'_, M> {
+    fn drop(&mut self) {
+        self.shared.with(|state| state.withdraw(self.ticket));
+    }
+}
+
+/// Takes the payload of a QoS 0 message that [`Client::publish_writer`] has begun.
+///
+/// # Cancel safety
+/// A `write` that is dropped has written nothing. If the writer is dropped before all bytes are written, the connection
+/// is closed, and the session resumes: nothing is ever padded.
+pub struct Writer<'a, M: RawMutex> {
+    client: Client<'a, M>,
+    link: u32,
+    left: u32,
+}
+
+impl<M: RawMutex> Writer<'_, M> {
+    /// Bytes that must still be written.
+    #[must_use]
+    pub const fn left(&self) -> u32 {
+        self.left
+    }
+
+    pub(crate) async fn write_payload(&mut self, mut payload: &[u8]) -> Result<(), PublishError> {
+        while !payload.is_empty() {
+            let n = self.write(payload).await?;
+            payload = payload.get(n..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+impl<M: RawMutex> ErrorType for Writer<'_, M> {
+    type Error = PublishError;
+}
+
+impl<M: RawMutex> Write for Writer<'_, M> {
+    /// Waits for room, takes what fits.
+    ///
+    /// # Errors
+    /// [`PublishError::TooLong`] for bytes over the announced length, none of which are taken;
+    /// [`PublishError::ConnectionLost`]; [`PublishError::Closed`].
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, PublishError> {
+        if bytes.len() > self.left as usize {
+            return Err(PublishError::TooLong);
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let link = self.link;
+        let written = self.client.until(|state| {
+            if state.is_closed() {
+                return Some(Err(PublishError::Closed));
+            }
+            if state.links != link || !state.session.is_connected() {
+                return Some(Err(PublishError::ConnectionLost));
+            }
+            Some(Ok(state.append(bytes))).filter(|n| *n != Ok(0))
+        });
+        let n = written.await?;
+        self.left -= n as u32;
+        Ok(n)
+    }
+
+    /// Waits until the transport has taken what was written.
+    async fn flush(&mut self) -> Result<(), PublishError> {
+        self.client.flush().await
+    }
+}
+
+impl<M: RawMutex> Drop for Writer<'_, M> {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            self.client.shared.with(|state| {
+                if state.links == self.link {
+                    state.session.abandon_at_most_once();
+                    state.wake_runner();
+                }
+            });
+        }
+    }
+}
+
+impl<M: RawMutex> fmt::Debug for Writer<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}

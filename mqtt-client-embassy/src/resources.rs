@@ -1,0 +1,208 @@
+use core::{fmt, task::Waker};
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+use mqtt_codec::session::{AckSlot, Slot};
+
+use crate::{
+    Client, Connector, Limit, Options, OptionsError, Runner,
+    options::subscription,
+    state::{
+        Board, Item, Outbox, Place, Queue, Route, Routes, Seat, Shared, State, Transmit, Wakers,
+    },
+};
+
+/// Memory of a client, given by the caller: a `StaticCell`, or anything that outlives the client.
+///
+/// `M` guards it: `NoopRawMutex` if all tasks run on one executor, else `CriticalSectionRawMutex`.
+///
+/// - `OUTBOX`: messages at QoS 1 that wait for their acknowledgement or their turn
+/// - `QUEUE`: received messages that wait for their inboxes, or are held by the application; one more may wait behind
+///   them
+/// - `SUBSCRIPTIONS`: filters subscribed to
+/// - `MESSAGE`: bytes of topic and payload of each of those messages; what is longer is sent from the caller's memory,
+///   and received as a stream
+/// - `BUFFER`: bytes of the receive buffer and of the transmit buffer; at least 16, and the length of CONNECT
+/// - `TASKS`: tasks that wait for the client at a time; more than that work, but keep each other awake
+///
+/// Memory: about `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER` bytes, and some 40 for each message and subscription.
+pub struct Resources<
+    'a,
+    M,
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+    const TASKS: usize = 4,
+> {
+    publishes: [Slot<Item<'a>>; OUTBOX],
+    controls: [Slot<Item<'a>>; CONTROLS],
+    acks: [AckSlot; QUEUE],
+    outgoing: [[u8; MESSAGE]; OUTBOX],
+    places: [Place<'a>; OUTBOX],
+    incoming: [[u8; MESSAGE]; QUEUE],
+    arriving: [u8; MESSAGE],
+    seats: [Seat<'a>; QUEUE],
+    routes: [Route<'a>; SUBSCRIPTIONS],
+    wakers: [Option<Waker>; TASKS],
+    receive: [u8; BUFFER],
+    transmit: [u8; BUFFER],
+    state: Option<State<'a>>,
+    shared: Option<Shared<'a, M>>,
+}
+
+/// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
+const CONTROLS: usize = 2;
+/// The smallest receive buffer that the session works with.
+const MIN_BUFFER: usize = 16;
+
+impl<
+    'a,
+    M,
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+    const TASKS: usize,
+> Resources<'a, M, OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER, TASKS>
+{
+    /// Memory that no client uses yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            publishes: [const { Slot::EMPTY }; OUTBOX],
+            controls: [const { Slot::EMPTY }; CONTROLS],
+            acks: [AckSlot::EMPTY; QUEUE],
+            outgoing: [[0; MESSAGE]; OUTBOX],
+            places: [const { Place::EMPTY }; OUTBOX],
+            incoming: [[0; MESSAGE]; QUEUE],
+            arriving: [0; MESSAGE],
+            seats: [const { Seat::EMPTY }; QUEUE],
+            routes: [const { Route::EMPTY }; SUBSCRIPTIONS],
+            wakers: [const { None }; TASKS],
+            receive: [0; BUFFER],
+            transmit: [0; BUFFER],
+            state: None,
+            shared: None,
+        }
+    }
+}
+
+impl<
+    M,
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+    const TASKS: usize,
+> Default for Resources<'_, M, OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER, TASKS>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<
+    M,
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+    const TASKS: usize,
+> fmt::Debug for Resources<'_, M, OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER, TASKS>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resources").finish_non_exhaustive()
+    }
+}
+
+/// Makes a client of these resources: a handle for any number of tasks, and the runner, whose
+/// [`run`](Runner::run) one task awaits.
+///
+/// Nothing happens before that; messages may be published and inboxes taken meanwhile. `random` yields numbers that are
+/// uniform over all `u32`: they spread the attempts to reconnect.
+///
+/// # Errors
+/// The options are wrong, or ask for more than the resources hold.
+#[allow(
+    clippy::type_complexity,
+    reason = "a pair of two types that users name"
+)]
+pub fn new<
+    'a,
+    M: RawMutex,
+    C: Connector,
+    R: FnMut() -> u32,
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+    const TASKS: usize,
+>(
+    resources: &'a mut Resources<'a, M, OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER, TASKS>,
+    options: &'a Options<'a>,
+    connector: C,
+    random: R,
+) -> Result<(Client<'a, M>, Runner<'a, M, C, R>), OptionsError> {
+    let Resources {
+        publishes,
+        controls,
+        acks,
+        outgoing,
+        places,
+        incoming,
+        arriving,
+        seats,
+        routes,
+        wakers,
+        receive,
+        transmit,
+        state,
+        shared,
+    } = resources;
+    let mut routes = Routes::new(routes);
+    check(options, &mut routes, QUEUE, BUFFER)?;
+    let board = Board {
+        publishes,
+        controls,
+        acks,
+    };
+    let state = state.insert(State::new(
+        options,
+        board,
+        Outbox::new(places, outgoing.as_flattened_mut(), MESSAGE),
+        Queue::new(seats, incoming.as_flattened_mut(), arriving),
+        routes,
+        Transmit::new(transmit),
+        Wakers::new(wakers),
+    ));
+    let shared = &*shared.insert(Shared::new(state));
+    let runner = Runner::new(shared, options, connector, random, receive);
+    Ok((Client { shared }, runner))
+}
+
+/// What the options ask for, against what there is.
+fn check<'a>(
+    options: &Options<'a>,
+    routes: &mut Routes<'a>,
+    queue: usize,
+    buffer: usize,
+) -> Result<(), OptionsError> {
+    options.identity()?;
+    if buffer < MIN_BUFFER {
+        return Err(OptionsError::Limit(Limit::Buffer));
+    }
+    for &(filter, qos) in options.declared {
+        if queue == 0 {
+            return Err(OptionsError::Limit(Limit::Queue));
+        }
+        subscription(filter, qos)
+            .and_then(|filter| routes.declare(filter, qos))
+            .map_err(OptionsError::Subscription)?;
+    }
+    Ok(())
+}

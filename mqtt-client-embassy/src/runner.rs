@@ -1,0 +1,423 @@
+use core::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+use embassy_time::{Duration, Instant, Timer};
+use embedded_io_async::{Error as _, ErrorKind, Read, Write};
+use mqtt_codec::session::{self, Backoff, Next};
+use mqtt_codec::wire::ConnectRefusal;
+
+use crate::{
+    CloseReason, ConnectError, Connector, DisconnectReason, Event, FirstConnect, Flushing, Options,
+    log::note,
+    state::{Brought, Due, LAST_WORDS, Shared, Told, Transmit, Turn},
+};
+
+/// The part of a client that owns the connection; one task awaits [`run`](Self::run).
+pub struct Runner<'a, M, C, R> {
+    shared: &'a Shared<'a, M>,
+    options: &'a Options<'a>,
+    connector: C,
+    random: R,
+    receive: &'a mut [u8],
+}
+
+/// Reads before the other tasks of the executor have their turn.
+const READS: u8 = 32;
+/// A connection that has stayed up for this long ends a row of failures.
+const STABLE_AFTER: session::Duration = session::Duration::from_secs(30);
+/// A message that was the oldest one at the end of so many connections is suspect.
+const SUSPECT_AFTER: u8 = 3;
+
+impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
+    pub(crate) const fn new(
+        shared: &'a Shared<'a, M>,
+        options: &'a Options<'a>,
+        connector: C,
+        random: R,
+        receive: &'a mut [u8],
+    ) -> Self {
+        Self {
+            shared,
+            options,
+            connector,
+            random,
+            receive,
+        }
+    }
+
+    /// Connects, and connects again, until the client ends; why it does.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection and ends the client: whatever waits fails with
+    /// [`CloseReason::RunnerDropped`]. It may be dropped only for good.
+    pub async fn run(&mut self) -> CloseReason {
+        self.run_told::<false>(|_| {}).await
+    }
+
+    /// As [`run`](Self::run), and tells what happens. `observe` may use the client.
+    pub async fn run_with(&mut self, observe: impl FnMut(Event<'_>)) -> CloseReason {
+        self.run_told::<true>(observe).await
+    }
+
+    /// `TOPICS`: events of messages are told with their topics.
+    async fn run_told<const TOPICS: bool>(
+        &mut self,
+        mut observe: impl FnMut(Event<'_>),
+    ) -> CloseReason {
+        let guard = Guard(self.shared);
+        let shared = self.shared;
+        let config = &self.options.config;
+        let (min_ms, max_ms) = self.options.backoff_ms;
+        let mut backoff = Backoff::new(min_ms, max_ms, STABLE_AFTER);
+        let mut first = self.options.first_connect;
+        let mut pause = Duration::MIN;
+        let close = loop {
+            let reason = 'connection: {
+                let flushing = self.connector.flushing();
+                let open_at = Instant::now().saturating_add(pause);
+                let deadline = open_at.saturating_add(span(config.connect_timeout));
+                let opening = async {
+                    poll_fn(|cx| poll_due(open_at, cx)).await;
+                    self.connector.connect().await
+                };
+                let mut transport = match unless_stopped(shared, deadline, pin!(opening)).await {
+                    Ok(Ok(transport)) => transport,
+                    Ok(Err(error)) => break 'connection DisconnectReason::Connect(error),
+                    Err(Woken::Deadline) => {
+                        break 'connection DisconnectReason::Connect(ConnectError::TimedOut);
+                    }
+                    Err(Woken::Stopped) => break 'connection DisconnectReason::Requested,
+                };
+                if let Err(reason) = shared.with(|state| state.open(now(), self.options)) {
+                    break 'connection reason;
+                }
+                let mut end = 0;
+                let mut reads_in_a_row = 0;
+                loop {
+                    // input
+                    let mut start = 0;
+                    loop {
+                        let bytes = self.receive.get(start..end).unwrap_or_default();
+                        let taken = shared.with(|state| state.take_input(now(), bytes));
+                        let (taken, brought) = match taken {
+                            Ok(taken) => taken,
+                            Err(error) => break 'connection DisconnectReason::Session(error),
+                        };
+                        start += taken;
+                        match brought {
+                            Brought::Nothing => break,
+                            Brought::Something => {}
+                            Brought::Connected(session) => {
+                                backoff.handle_connected(now());
+                                note!(info, "connected");
+                                observe(Event::Connected { session });
+                            }
+                            Brought::Oversized => {
+                                note!(warn, "a message is over the limit, and passed over");
+                                observe(Event::Oversized);
+                            }
+                        }
+                    }
+                    end -= start;
+                    move_to_front(self.receive, start, end);
+
+                    // output
+                    let turn = shared.with(|state| state.turn(Instant::now()));
+                    let (transmit, is_last) = match turn {
+                        Turn::Write(transmit) => (Some(transmit), false),
+                        Turn::Close => (None, true),
+                        Turn::Wait { reads, due, yields } => {
+                            // nothing to write: input, or whatever comes first
+                            let room = self.receive.get_mut(end..).unwrap_or_default();
+                            let reads = reads && !room.is_empty();
+                            // however fast a peer sends, others have their turn
+                            let yields = yields || reads_in_a_row >= READS;
+                            let mut has_yielded = false;
+                            let mut read = pin!(transport.read(room));
+                            let moved = poll_fn(|cx| {
+                                if yields {
+                                    if core::mem::replace(&mut has_yielded, true) {
+                                        return Poll::Ready(Moved::Due);
+                                    }
+                                    cx.waker().wake_by_ref();
+                                    return Poll::Pending;
+                                }
+                                if reads {
+                                    if let Poll::Ready(read) = read.as_mut().poll(cx) {
+                                        return Poll::Ready(Moved::Read(read));
+                                    }
+                                }
+                                if shared.with(|state| state.poll_changed(cx)) {
+                                    return Poll::Ready(Moved::Changed);
+                                }
+                                poll_due(due, cx).map(|()| Moved::Due)
+                            });
+                            let due = match moved.await {
+                                Moved::Read(Ok(0)) => {
+                                    break 'connection DisconnectReason::ClosedByBroker;
+                                }
+                                Moved::Read(Ok(n)) => {
+                                    end += n;
+                                    reads_in_a_row += 1;
+                                    continue;
+                                }
+                                Moved::Read(Err(error)) => {
+                                    break 'connection DisconnectReason::Transport(error.kind());
+                                }
+                                Moved::Changed => continue,
+                                Moved::Due => shared.with(|state| state.handle_due(Instant::now())),
+                            };
+                            reads_in_a_row = 0;
+                            match due {
+                                Ok(Due::Nothing) => continue,
+                                Ok(Due::Stalled) => {
+                                    note!(warn, "consumers stall: QoS 1 messages are discarded");
+                                    observe(Event::Stalled);
+                                    continue;
+                                }
+                                Ok(Due::Stopped) => break 'connection DisconnectReason::Requested,
+                                Err(error) => {
+                                    break 'connection DisconnectReason::Session(error);
+                                }
+                            }
+                        }
+                    };
+                    let timeout = match is_last {
+                        true => LAST_WORDS,
+                        false => span(config.write_timeout),
+                    };
+                    let bytes = transmit.as_ref().map_or(&[][..], Transmit::bytes);
+                    let mut written = 0;
+                    let failure = loop {
+                        let rest = bytes.get(written..).unwrap_or_default();
+                        if rest.is_empty() && flushing == Flushing::AtEnd && !is_last {
+                            break None;
+                        }
+                        let step = async {
+                            match rest.is_empty() {
+                                true => transport.flush().await.map(|()| 0),
+                                false => transport.write(rest).await,
+                            }
+                        };
+                        let deadline = Instant::now().saturating_add(timeout);
+                        match unless_stopped(shared, deadline, pin!(step)).await {
+                            Ok(Ok(0)) if rest.is_empty() => break None,
+                            Ok(Ok(0)) => {
+                                break Some(DisconnectReason::Transport(ErrorKind::WriteZero));
+                            }
+                            Ok(Ok(n)) => written += n,
+                            Ok(Err(error)) => {
+                                break Some(DisconnectReason::Transport(error.kind()));
+                            }
+                            Err(Woken::Deadline) => break Some(STUCK),
+                            Err(Woken::Stopped) => break Some(DisconnectReason::Requested),
+                        }
+                    };
+                    if let Some(transmit) = transmit {
+                        shared.with(|state| state.give_back(now(), transmit, written));
+                    }
+                    if is_last {
+                        // what did not get out by now is lost
+                        break DisconnectReason::Cycled;
+                    }
+                    if let Some(reason) = failure {
+                        break reason;
+                    }
+                }
+            };
+
+            let ended = shared.with(|state| state.handle_closed());
+            let out = match TOPICS {
+                true => &mut *self.receive,
+                false => &mut [],
+            };
+            while let Some(told) = shared.with(|state| state.poll_told(out)) {
+                told.tell(out, &mut observe);
+            }
+            if ended.next == Next::Never || reason == DisconnectReason::Requested {
+                break CloseReason::Requested;
+            }
+            let is_first = !ended.was_connected && first == FirstConnect::ReturnError;
+            let close = close_reason(reason, is_first);
+            pause = match ended.next {
+                Next::Now => Duration::MIN,
+                _ => span(backoff.next_delay(now(), (self.random)())),
+            };
+            let retry_in = close.is_none().then_some(pause);
+            if ended.was_connected {
+                first = FirstConnect::KeepTrying;
+                note!(info, "disconnected", reason);
+                observe(Event::Disconnected { reason, retry_in });
+            } else if reason != DisconnectReason::Cycled {
+                note!(warn, "cannot connect", reason);
+                observe(Event::ConnectFailed { reason, retry_in });
+            }
+            if let Some(close) = close {
+                break close;
+            }
+        };
+        guard.0.with(|state| state.close(close));
+        note!(info, "closed", close);
+        observe(Event::Closed(close));
+        close
+    }
+}
+
+impl<M, C, R> fmt::Debug for Runner<'_, M, C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
+}
+
+/// What ended a wait.
+enum Moved<E> {
+    Read(Result<usize, E>),
+    Changed,
+    Due,
+}
+
+impl Told {
+    /// Of a message whose topic is in `out`.
+    fn tell(self, out: &[u8], observe: &mut impl FnMut(Event<'_>)) {
+        let topic = |len| {
+            let topic = out.get(..len).unwrap_or_default();
+            core::str::from_utf8(topic).unwrap_or_default()
+        };
+        match self {
+            Self::Suspect {
+                topic_len,
+                attempts,
+            } => {
+                let topic = topic(topic_len);
+                if attempts >= SUSPECT_AFTER {
+                    note!(
+                        warn,
+                        "connections end while this message is delivered",
+                        topic
+                    );
+                }
+                observe(Event::Suspect { topic, attempts });
+            }
+            Self::Undeliverable {
+                topic_len,
+                attempts,
+            } => {
+                let topic = topic(topic_len);
+                note!(warn, "undeliverable", topic);
+                observe(Event::Undeliverable { topic, attempts });
+            }
+        }
+    }
+}
+
+/// Ends the client when the runner's future is dropped.
+struct Guard<'a, M: RawMutex>(&'a Shared<'a, M>);
+
+impl<M: RawMutex> Drop for Guard<'_, M> {
+    fn drop(&mut self) {
+        self.0.with(|state| state.close(CloseReason::RunnerDropped));
+    }
+}
+
+enum Woken {
+    Deadline,
+    Stopped,
+}
+
+/// Awaits the future until the deadline, or until the client has to end.
+fn unless_stopped<'a, M: RawMutex, F: Future>(
+    shared: &Shared<'a, M>,
+    deadline: Instant,
+    mut future: Pin<&mut F>,
+) -> impl Future<Output = Result<F::Output, Woken>> {
+    poll_fn(move |cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => poll_limit(shared, deadline, cx).map(Err),
+    })
+}
+
+/// Once for all that is limited.
+#[inline(never)]
+fn poll_limit<'a, M: RawMutex>(
+    shared: &Shared<'a, M>,
+    deadline: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<Woken> {
+    let stop_at = shared.with(|state| {
+        // what has changed is looked at when the wait is over
+        state.poll_changed(cx);
+        state.stop_due()
+    });
+    let now = Instant::now();
+    if stop_at <= now {
+        return Poll::Ready(Woken::Stopped);
+    }
+    if deadline <= now {
+        return Poll::Ready(Woken::Deadline);
+    }
+    poll_due(stop_at.min(deadline), cx).map(|()| Woken::Deadline)
+}
+
+/// Whether it is time; if not, the task is woken when it is.
+#[inline(never)]
+fn poll_due(at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if at <= Instant::now() {
+        return Poll::Ready(());
+    }
+    // a timer is no more than the wake-up that its first poll asks for
+    pin!(Timer::at(at)).poll(cx)
+}
+
+/// Moves `bytes[from..from + len]` to the front, without a `memmove`, of which nothing else has need.
+fn move_to_front(bytes: &mut [u8], from: usize, len: usize) {
+    let mut to = 0;
+    while from > 0 && to < len {
+        let n = from.min(len - to);
+        let Some((front, rest)) = bytes.split_at_mut_checked(from + to) else {
+            return;
+        };
+        if let (Some(place), Some(moved)) = (front.get_mut(to..to + n), rest.get(..n)) {
+            place.copy_from_slice(moved);
+        }
+        to += n;
+    }
+}
+
+fn now() -> session::Instant {
+    session::Instant::from_micros(Instant::now().as_micros())
+}
+
+fn span(duration: session::Duration) -> Duration {
+    Duration::from_micros(duration.as_micros())
+}
+
+/// The transport takes nothing.
+const STUCK: DisconnectReason =
+    DisconnectReason::Session(session::Error::Timeout(session::Timeout::Write));
+
+/// Why the client ends, if it does: trying again cannot help, or the first attempt was to succeed.
+fn close_reason(reason: DisconnectReason, is_first: bool) -> Option<CloseReason> {
+    let (close, is_terminal) = match reason {
+        DisconnectReason::Session(session::Error::Refused(refusal)) => {
+            let stays = refusal != ConnectRefusal::ServerUnavailable;
+            (CloseReason::Refused(refusal), stays)
+        }
+        DisconnectReason::Session(error) => (CloseReason::Session(error), error.is_terminal()),
+        DisconnectReason::BufferTooSmall { needed } => {
+            (CloseReason::BufferTooSmall { needed }, true)
+        }
+        DisconnectReason::Connect(error) => (CloseReason::Connect(error), false),
+        DisconnectReason::Transport(kind) => {
+            (CloseReason::Connect(ConnectError::Transport(kind)), false)
+        }
+        DisconnectReason::ClosedByBroker => (CloseReason::Connect(ConnectError::Closed), false),
+        // to start clean first
+        DisconnectReason::Cycled | DisconnectReason::Requested => return None,
+    };
+    (is_terminal || is_first).then_some(close)
+}

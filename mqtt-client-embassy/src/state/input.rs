@@ -1,0 +1,266 @@
+//! What the broker sends.
+
+use mqtt_codec::session::{Error, Event, Input, Instant, Message};
+use mqtt_codec::wire::{QoS, SessionPresent};
+
+use super::{Holder, Item, Reading, Settlement, State, UNMATCHED};
+use crate::{ConnectionState, PublishError, ReadError, Unmatched};
+
+/// What a step of [`State::take_input`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// It needs more bytes, or room.
+    Nothing,
+    /// It went on.
+    Something,
+    Connected(SessionPresent),
+    Oversized,
+}
+
+impl<'a> State<'a> {
+    /// Takes at most one packet or one piece of a payload from the front of the receive buffer; returns how many bytes
+    /// it is done with.
+    #[inline(never)]
+    pub(crate) fn take_input(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+    ) -> Result<(usize, Brought), Error> {
+        if !self.may_read(now) {
+            return Ok((0, Brought::Nothing));
+        }
+        if let Some(payload) = bytes.get(..self.payload_ahead).filter(|p| !p.is_empty()) {
+            let n = self.queue.fill(payload);
+            self.payload_ahead -= n;
+            self.seat();
+            return Ok((n, Brought::Something));
+        }
+        let (consumed, input) = self.session.handle_input(now, bytes)?;
+        let Some(input) = input else {
+            let brought = match consumed {
+                0 => Brought::Nothing,
+                _ => Brought::Something,
+            };
+            return Ok((consumed, brought));
+        };
+        let brought = match input {
+            Input::Connected { session } => {
+                self.handle_connected(session);
+                Brought::Connected(session)
+            }
+            Input::Message(message) => {
+                let brought = self.handle_message(&message);
+                self.payload_ahead = message.payload.len();
+                brought
+            }
+            Input::Payload { bytes, .. } => {
+                self.payload_ahead = bytes.len();
+                Brought::Something
+            }
+            Input::Blocked => {
+                self.reading = Reading::Blocked;
+                self.session.handle_paused();
+                Brought::Nothing
+            }
+            Input::Acknowledged { handle, .. } => {
+                self.stats.acknowledged = self.stats.acknowledged.wrapping_add(1);
+                self.finish(handle, Ok(()));
+                Brought::Something
+            }
+            Input::Subscribed { handle, mut codes } => {
+                if let Item::Subscribe(request) = handle {
+                    self.routes.handle_suback(&request, codes.next());
+                    self.wakers.wake();
+                }
+                Brought::Something
+            }
+            Input::Unsubscribed { handle } => {
+                if let Item::Unsubscribe(request) = handle {
+                    if self.routes.handle_unsuback(&request) {
+                        self.clear(request.route, Settlement::Acknowledged);
+                    }
+                    self.wakers.wake();
+                }
+                Brought::Something
+            }
+            Input::Oversized { .. } => Brought::Oversized,
+            Input::Discarded { .. } => {
+                self.stats.discarded_while_stalled =
+                    self.stats.discarded_while_stalled.wrapping_add(1);
+                Brought::Something
+            }
+            _ => Brought::Something,
+        };
+        let done = consumed - self.payload_ahead.min(consumed);
+        self.seat();
+        Ok((done, brought))
+    }
+
+    /// Whether bytes may be taken from the receive buffer; holds reading up, or goes on with it.
+    pub(crate) fn may_read(&mut self, now: Instant) -> bool {
+        let may = match self.reading {
+            Reading::Blocked => !self.session.is_ack_full(),
+            Reading::On | Reading::Held | Reading::Yielded => self.seat(),
+        };
+        if may && self.reading != Reading::On {
+            self.reading = Reading::On;
+            self.session.handle_resumed(now);
+        }
+        may
+    }
+
+    /// Whether a QoS 0 message waits for room that its consumer, who may run on the same executor, could make. Asked
+    /// once for each.
+    pub(crate) fn wants_to_yield(&mut self) -> bool {
+        let wants = self.reading == Reading::Held && self.queue.parked() == Some(QoS::AtMostOnce);
+        if wants {
+            self.reading = Reading::Yielded;
+        }
+        wants
+    }
+
+    /// Finds a seat for what waits for one; false if nothing more can come before there is one.
+    fn seat(&mut self) -> bool {
+        if let Some(qos) = self.queue.parked() {
+            if self.queue.seat() {
+                self.stats.received = self.stats.received.wrapping_add(1);
+                self.wakers.wake();
+            } else if qos == QoS::AtMostOnce && (self.discards || self.reading == Reading::Yielded)
+            {
+                self.queue.drop_arrival();
+                self.stats.dropped = self.stats.dropped.wrapping_add(1);
+            }
+        }
+        let is_blocked = self.queue.is_blocked();
+        if is_blocked && self.reading == Reading::On {
+            self.reading = Reading::Held;
+            if self.queue.parked() != Some(QoS::AtMostOnce) {
+                self.session.handle_paused();
+            }
+            self.wakers.wake();
+        }
+        !is_blocked
+    }
+
+    fn handle_connected(&mut self, session: SessionPresent) {
+        self.connection = ConnectionState::Connected { session };
+        for left in 0..self.routes.handle_connected(session) {
+            if self.routes.is_free(left) {
+                self.clear(left, Settlement::GivenUp);
+            }
+        }
+        if session == SessionPresent::Present {
+            self.queue.forget_unacknowledged();
+        }
+        self.wakers.wake();
+    }
+
+    fn handle_message(&mut self, message: &Message<'_>) -> Brought {
+        let (route, holder) = match self.routes.matching(message.topic) {
+            Some((index, route)) => (index, route.holder),
+            None => (UNMATCHED, self.unmatched_holder),
+        };
+        let is_wanted = match (holder, message.token) {
+            (Holder::Somebody, _) => true,
+            (Holder::Declared, _) if route != UNMATCHED => true,
+            (_, None) => false,
+            (_, Some(_)) => route != UNMATCHED || self.unmatched == Unmatched::Hold,
+        };
+        // a stream would wait for its reader, whom the answer behind it may have to wake
+        let is_taken = is_wanted && (!self.discards || self.queue.fits(message));
+        if is_taken && self.queue.begin(route, message) {
+            return Brought::Something;
+        }
+        if !is_taken && message.token.is_none() {
+            self.stats.dropped = self.stats.dropped.wrapping_add(1);
+        }
+        self.settle(message.token, Settlement::Acknowledged);
+        self.queue.skip(message.payload_len);
+        match is_taken {
+            true => Brought::Oversized,
+            false => Brought::Something,
+        }
+    }
+
+    /// Reads on although the consumers stall.
+    pub(crate) fn read_on(&mut self) {
+        self.cut = ReadError::Stalled;
+        let token = self.queue.drop_arrival();
+        if token.is_some() {
+            self.stats.discarded_while_stalled = self.stats.discarded_while_stalled.wrapping_add(1);
+        }
+        self.settle(token, Settlement::GivenUp);
+        self.discards = true;
+        self.has_released = false;
+        self.reading = Reading::On;
+        self.wakers.wake();
+    }
+
+    /// What an ended connection means to a message. Its topic is copied to `out`, as far as it fits.
+    pub(crate) fn poll_told(&mut self, out: &mut [u8]) -> Option<Told> {
+        Some(match self.session.poll_event()? {
+            Event::Suspect { id, attempts } => {
+                let Some(Item::Publish(publication)) = self.session.handle(id) else {
+                    return None;
+                };
+                let topic_len = copy(out, publication.topic());
+                Told::Suspect {
+                    topic_len,
+                    attempts,
+                }
+            }
+            Event::Undeliverable {
+                attempts, handle, ..
+            } => {
+                let topic_len = match &handle {
+                    Item::Publish(publication) => copy(out, publication.topic()),
+                    Item::Subscribe(_) | Item::Unsubscribe(_) => 0,
+                };
+                self.finish(handle, Err(PublishError::Undeliverable { attempts }));
+                Told::Undeliverable {
+                    topic_len,
+                    attempts,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for
+    /// has come: it would be lost with the connection that brings the messages again, as often as that is made.
+    pub(crate) fn check_drained(&mut self) {
+        let is_read = |route| match self.routes.holder(route) {
+            Some(holder) => holder == Holder::Somebody,
+            None => self.unmatched_holder == Holder::Somebody,
+        };
+        let is_on = self.has_released || self.session.is_idle();
+        if self.discards && is_on && self.queue.is_drained(is_read) {
+            self.discards = false;
+            self.session.handle_drained();
+        }
+    }
+
+    /// A QoS 1 message is over.
+    pub(crate) fn finish(&mut self, handle: Item<'a>, outcome: Result<(), PublishError>) {
+        self.outbox.finish(handle, outcome);
+        self.wakers.wake();
+    }
+}
+
+/// As [`Event`], in what concerns the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Suspect { topic_len: usize, attempts: u8 },
+    Undeliverable { topic_len: usize, attempts: u8 },
+}
+
+fn copy(out: &mut [u8], topic: &str) -> usize {
+    let mut len = topic.len().min(out.len());
+    while !topic.is_char_boundary(len) {
+        len -= 1;
+    }
+    if let (Some(out), Some(topic)) = (out.get_mut(..len), topic.as_bytes().get(..len)) {
+        out.copy_from_slice(topic);
+    }
+    len
+}

@@ -1,0 +1,263 @@
+//! What the handles and the runner share, under one short lock. Everything in here is synchronous.
+
+mod clock;
+mod input;
+mod item;
+mod outbox;
+mod output;
+mod queue;
+mod routes;
+mod wakers;
+
+use core::{cell::Cell, task::Context};
+
+use embassy_sync::{
+    blocking_mutex::{Mutex, raw::RawMutex},
+    waitqueue::WakerRegistration,
+};
+use embassy_time::Instant;
+use mqtt_codec::session::{self, AckToken, Session};
+
+pub(crate) use self::{
+    clock::{Due, LAST_WORDS},
+    input::{Brought, Told},
+    item::{Board, Item, Publication},
+    outbox::{Outbox, Place, Ticket},
+    output::{Transmit, Turn},
+    queue::{Queue, Received, Seat, topic},
+    routes::{Holder, Route, Routes, Stage, UNMATCHED},
+    wakers::Wakers,
+};
+use crate::{
+    CloseReason, ConnectionState, Limit, Options, PublishError, ReadError, Stats, Unmatched,
+};
+
+pub(crate) struct Shared<'a, M> {
+    /// Taken out while somebody is at it.
+    state: Mutex<M, Cell<Option<&'a mut State<'a>>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State<'a> {
+    pub(crate) session: Session<Board<'a>>,
+    pub(crate) outbox: Outbox<'a>,
+    pub(crate) queue: Queue<'a>,
+    pub(crate) routes: Routes<'a>,
+    /// `None` while the runner writes it.
+    pub(crate) transmit: Option<Transmit<'a>>,
+    pub(crate) wakers: Wakers<'a>,
+    runner: WakerRegistration,
+    /// Something has changed since the runner looked.
+    changed: bool,
+    pub(crate) connection: ConnectionState,
+    pub(crate) stop: Stop,
+    pub(crate) reading: Reading,
+    /// Consumers stall, and reading has gone on all the same.
+    pub(crate) discards: bool,
+    /// A message was given back since.
+    has_released: bool,
+    /// Bytes at the front of the receive buffer that are payload of the message that is arriving.
+    pub(crate) payload_ahead: usize,
+    /// QoS 1 messages accepted, from the start, modulo 2³².
+    pub(crate) accepted: u32,
+    /// Bytes handed out and written, from the start, modulo 2³².
+    pub(crate) staged: u32,
+    pub(crate) written: u32,
+    /// Connections opened, modulo 2³².
+    pub(crate) links: u32,
+    /// Why the last stream was given up.
+    pub(crate) cut: ReadError,
+    pub(crate) unmatched: Unmatched,
+    pub(crate) unmatched_holder: Holder,
+    pub(crate) stats: Stats,
+}
+
+/// How the application ends the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Not yet.
+    No,
+    /// No more is accepted, and what waits may leave until then.
+    Draining(Instant),
+    /// DISCONNECT may take until then.
+    Leaving(Instant),
+}
+
+/// Whether bytes are read from the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    On,
+    /// No place for what has come.
+    Held,
+    /// The same, and the consumers had their turn.
+    Yielded,
+    /// No place to acknowledge the message that is next.
+    Blocked,
+}
+
+/// What becomes of the acknowledgement of a received message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    Acknowledged,
+    GivenUp,
+}
+
+impl<'a, M: RawMutex> Shared<'a, M> {
+    pub(crate) const fn new(state: &'a mut State<'a>) -> Self {
+        Self {
+            state: Mutex::new(Cell::new(Some(state))),
+        }
+    }
+
+    /// Never nested: what runs in here knows only the state.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State<'a>) -> T) -> T {
+        self.state.lock(|cell| {
+            let Some(state) = cell.take() else { nested() };
+            let result = act(state);
+            cell.set(Some(state));
+            result
+        })
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn nested() -> ! {
+    panic!("a lock within a lock")
+}
+
+impl<'a> State<'a> {
+    // called once: inlined, it would be copied together word by word
+    #[inline(never)]
+    pub(crate) fn new(
+        options: &Options<'a>,
+        board: Board<'a>,
+        outbox: Outbox<'a>,
+        queue: Queue<'a>,
+        routes: Routes<'a>,
+        transmit: Transmit<'a>,
+        wakers: Wakers<'a>,
+    ) -> Self {
+        let mut config = options.config.clone();
+        config.receive_buffer = transmit.capacity() as u32;
+        Self {
+            session: Session::new(config, board),
+            outbox,
+            queue,
+            routes,
+            transmit: Some(transmit),
+            wakers,
+            runner: WakerRegistration::new(),
+            changed: false,
+            connection: ConnectionState::Connecting,
+            stop: Stop::No,
+            reading: Reading::On,
+            discards: false,
+            has_released: false,
+            payload_ahead: 0,
+            accepted: 0,
+            staged: 0,
+            written: 0,
+            links: 0,
+            cut: ReadError::ConnectionLost,
+            unmatched: options.unmatched,
+            unmatched_holder: Holder::Declared,
+            stats: Stats::NONE,
+        }
+    }
+
+    /// Whether the client takes nothing more.
+    pub(crate) const fn is_closing(&self) -> bool {
+        !matches!(self.stop, Stop::No) || self.is_closed()
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.connection, ConnectionState::Closed(_))
+    }
+
+    /// Has the runner look again.
+    #[inline(never)]
+    pub(crate) fn wake_runner(&mut self) {
+        self.changed = true;
+        self.runner.wake();
+    }
+
+    /// Whether there is something to look at; if not, the runner is woken when there is.
+    pub(crate) fn poll_changed(&mut self, cx: &Context<'_>) -> bool {
+        self.runner.register(cx.waker());
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Ends the client: whatever waits finds that out.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        if !self.is_closed() {
+            self.connection = ConnectionState::Closed(reason);
+            self.wakers.wake();
+        }
+    }
+
+    /// The application is done with a received message.
+    pub(crate) fn release(
+        &mut self,
+        block: &'a mut [u8],
+        stream: u32,
+        token: Option<AckToken>,
+        settlement: Settlement,
+    ) {
+        self.queue.give_back(block, stream);
+        self.has_released = true;
+        self.settle(token, settlement);
+        self.wake_runner();
+    }
+
+    #[inline(never)]
+    pub(crate) fn settle(&mut self, token: Option<AckToken>, settlement: Settlement) {
+        match (token, settlement) {
+            (None, _) => {}
+            (Some(token), Settlement::Acknowledged) => {
+                self.session.acknowledge(token);
+            }
+            (Some(token), Settlement::GivenUp) => {
+                self.session.give_up(token);
+            }
+        }
+    }
+
+    /// Accepts a QoS 1 message. `Err` of a payload is the length of one that its publisher supplies.
+    pub(crate) fn accept(
+        &mut self,
+        topic: &str,
+        retain: mqtt_codec::wire::Retain,
+        payload: Result<&[u8], u32>,
+    ) -> Result<Ticket, PublishError> {
+        if self.is_closing() {
+            return Err(PublishError::Closed);
+        }
+        let topic = mqtt_codec::wire::TopicName::new(topic)?;
+        if self.session.is_full() {
+            return Err(PublishError::Limit(Limit::Outbox));
+        }
+        let (publication, ticket) = self
+            .outbox
+            .put(topic, retain, payload)
+            .map_err(PublishError::Limit)?;
+        match self.session.enqueue(Item::Publish(publication)) {
+            Ok(id) => {
+                self.outbox.set_id(ticket, id);
+                self.accepted = self.accepted.wrapping_add(1);
+                self.wake_runner();
+                Ok(ticket)
+            }
+            Err(error) => {
+                if let Item::Publish(publication) = error.handle {
+                    self.outbox.fail(&publication, None);
+                    self.outbox.give_back(publication);
+                }
+                Err(PublishError::Limit(match error.reason {
+                    session::EnqueueReason::Full => Limit::Outbox,
+                    _ => Limit::Packet,
+                }))
+            }
+        }
+    }
+}

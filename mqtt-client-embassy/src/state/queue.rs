@@ -1,0 +1,382 @@
+//! Received messages, from the receive buffer to their inboxes.
+//!
+//! ```text
+//! receive buffer ─► arriving block ─► a free seat ─► the application, which gives the block back
+//!                         └─ what is longer than a block: its further bytes, read from here ─►
+//! ```
+
+use mqtt_codec::session::{AckToken, Message};
+use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
+
+use super::{outbox::split_off, routes::UNMATCHED};
+
+#[derive(Debug)]
+pub(crate) struct Queue<'a> {
+    seats: &'a mut [Seat<'a>],
+    order: u32,
+    arrival: Arrival<'a>,
+    /// Numbers messages that are longer than a block, from 1.
+    stream: u32,
+}
+
+/// A block, unless the application has it, and the message in it.
+#[derive(Debug)]
+pub(crate) struct Seat<'a> {
+    block: Option<&'a mut [u8]>,
+    received: Option<Received>,
+}
+
+/// What is known of a message beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) route: u16,
+    pub(crate) topic_len: u16,
+    /// Bytes of the payload that are in the block.
+    pub(crate) kept: u32,
+    pub(crate) payload_len: u32,
+    pub(crate) token: Option<AckToken>,
+    pub(crate) retain: Retain,
+    pub(crate) dup: Dup,
+    /// Number of the stream that brings the rest; 0: there is none.
+    pub(crate) stream: u32,
+    order: u32,
+}
+
+impl Received {
+    pub(crate) const fn qos(&self) -> QoS {
+        match self.token {
+            Some(_) => QoS::AtLeastOnce,
+            None => QoS::AtMostOnce,
+        }
+    }
+}
+
+/// The message that is arriving.
+#[derive(Debug)]
+struct Arrival<'a> {
+    block: &'a mut [u8],
+    phase: Phase,
+    received: Received,
+    /// Bytes of its payload that have not come into the block yet.
+    left: u32,
+    /// Of the block, in [`Phase::Stream`]: `from..to` waits to be read.
+    from: usize,
+    to: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    /// Its first bytes fill the block.
+    Head,
+    /// It waits for a seat.
+    Parked,
+    /// Its further bytes go through the block to their reader.
+    Stream,
+    /// Its bytes are passed over.
+    Skip,
+}
+
+const NONE: Received = Received {
+    route: UNMATCHED,
+    topic_len: 0,
+    kept: 0,
+    payload_len: 0,
+    token: None,
+    retain: Retain::No,
+    dup: Dup::First,
+    stream: 0,
+    order: 0,
+};
+
+impl Seat<'_> {
+    pub(crate) const EMPTY: Self = Self {
+        block: None,
+        received: None,
+    };
+
+    const fn is_free(&self) -> bool {
+        self.block.is_some() && self.received.is_none()
+    }
+}
+
+impl<'a> Queue<'a> {
+    /// Each seat gets its block, as long as the one for what arrives.
+    #[inline(never)]
+    pub(crate) fn new(
+        seats: &'a mut [Seat<'a>],
+        mut blocks: &'a mut [u8],
+        arriving: &'a mut [u8],
+    ) -> Self {
+        for seat in seats.iter_mut() {
+            seat.block = split_off(&mut blocks, arriving.len());
+        }
+        Self {
+            seats,
+            order: 0,
+            arrival: Arrival {
+                block: arriving,
+                phase: Phase::Idle,
+                received: NONE,
+                left: 0,
+                from: 0,
+                to: 0,
+            },
+            stream: 0,
+        }
+    }
+
+    pub(crate) const fn capacity(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether a block holds the whole message.
+    pub(crate) fn fits(&self, message: &Message<'_>) -> bool {
+        let room = self
+            .arrival
+            .block
+            .len()
+            .checked_sub(message.topic.as_bytes().len());
+        room.is_some_and(|room| message.payload_len as usize <= room)
+    }
+
+    /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block.
+    pub(crate) fn begin(&mut self, route: u16, message: &Message<'_>) -> bool {
+        let topic = message.topic.as_bytes();
+        let Some(place) = self.arrival.block.get_mut(..topic.len()) else {
+            return false;
+        };
+        place.copy_from_slice(topic);
+        self.arrival.to = topic.len();
+        self.arrival.left = message.payload_len;
+        self.arrival.received = Received {
+            route,
+            topic_len: topic.len() as u16,
+            payload_len: message.payload_len,
+            token: message.token,
+            retain: message.retain,
+            dup: message.dup,
+            ..NONE
+        };
+        self.arrival.phase = Phase::Head;
+        self.fill(&[]);
+        true
+    }
+
+    /// Begins a message that nobody gets.
+    pub(crate) fn skip(&mut self, payload_len: u32) {
+        self.arrival.left = payload_len;
+        self.arrival.phase = Phase::Skip;
+        self.fill(&[]);
+    }
+
+    /// Takes the next bytes of the payload; returns how many it took.
+    pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
+        let arrival = &mut self.arrival;
+        let n = match arrival.phase {
+            Phase::Idle | Phase::Parked => 0,
+            Phase::Skip => bytes.len(),
+            Phase::Head | Phase::Stream => {
+                let room = arrival.block.get_mut(arrival.to..).unwrap_or_default();
+                let n = bytes.len().min(room.len());
+                if let (Some(room), Some(bytes)) = (room.get_mut(..n), bytes.get(..n)) {
+                    room.copy_from_slice(bytes);
+                }
+                arrival.to += n;
+                n
+            }
+        };
+        arrival.left -= n as u32;
+        let is_full = arrival.to >= arrival.block.len();
+        match arrival.phase {
+            Phase::Head if arrival.left == 0 || is_full => {
+                arrival.received.kept = arrival.received.payload_len - arrival.left;
+                arrival.phase = Phase::Parked;
+            }
+            Phase::Skip if arrival.left == 0 => arrival.phase = Phase::Idle,
+            _ => {}
+        }
+        n
+    }
+
+    /// QoS of the message that waits for a seat.
+    pub(crate) fn parked(&self) -> Option<QoS> {
+        (self.arrival.phase == Phase::Parked).then(|| self.arrival.received.qos())
+    }
+
+    /// Whether nothing more comes into the block before something was read from it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let arrival = &self.arrival;
+        match arrival.phase {
+            Phase::Parked => true,
+            Phase::Stream => arrival.left == 0 || arrival.to >= arrival.block.len(),
+            Phase::Idle | Phase::Head | Phase::Skip => false,
+        }
+    }
+
+    /// Moves the message that waits to a free seat; false if there is none.
+    pub(crate) fn seat(&mut self) -> bool {
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.is_free()) else {
+            return false;
+        };
+        let Some(block) = &mut seat.block else {
+            return false;
+        };
+        let arrival = &mut self.arrival;
+        core::mem::swap(block, &mut arrival.block);
+        arrival.from = 0;
+        arrival.to = 0;
+        arrival.phase = Phase::Idle;
+        if arrival.left > 0 {
+            self.stream = self.stream.wrapping_add(1).max(1);
+            arrival.received.stream = self.stream;
+            arrival.phase = Phase::Stream;
+        }
+        self.order = self.order.wrapping_add(1);
+        arrival.received.order = self.order;
+        seat.received = Some(arrival.received);
+        true
+    }
+
+    /// Gives up the message that is arriving, or being read as a stream; its token if it has one.
+    pub(crate) fn drop_arrival(&mut self) -> Option<AckToken> {
+        let arrival = &mut self.arrival;
+        let Received { token, stream, .. } = arrival.received;
+        match arrival.phase {
+            Phase::Idle | Phase::Skip => return None,
+            Phase::Head | Phase::Parked => {}
+            // nobody has its beginning yet: then nobody needs it
+            Phase::Stream => {
+                for seat in self.seats.iter_mut() {
+                    seat.received.take_if(|received| received.stream == stream);
+                }
+            }
+        }
+        arrival.phase = match arrival.left {
+            0 => Phase::Idle,
+            _ => Phase::Skip,
+        };
+        token
+    }
+
+    /// The connection has ended: what was arriving never will.
+    pub(crate) fn handle_closed(&mut self) {
+        self.drop_arrival();
+        self.arrival.left = 0;
+        self.arrival.phase = Phase::Idle;
+    }
+
+    /// The broker sends again what was not acknowledged: forget it, or it would come twice.
+    pub(crate) fn forget_unacknowledged(&mut self) {
+        for seat in self.seats.iter_mut() {
+            if seat
+                .received
+                .is_some_and(|received| received.token.is_some())
+            {
+                seat.received = None;
+            }
+        }
+    }
+
+    /// The oldest message for an inbox, with its bytes.
+    pub(crate) fn take(&mut self, route: u16) -> Option<(&'a mut [u8], Received)> {
+        let of_route = |seat: &&mut Seat<'a>| {
+            seat.received
+                .is_some_and(|received| received.route == route)
+        };
+        // the oldest is the one that is furthest behind the newest
+        let newest = self.order;
+        let age = |seat: &&mut Seat<'a>| {
+            seat.received
+                .map_or(0, |received| newest.wrapping_sub(received.order))
+        };
+        let seat = self.seats.iter_mut().filter(of_route).max_by_key(age)?;
+        Some((seat.block.take()?, seat.received.take()?))
+    }
+
+    /// The application gives back what it got by [`take`](Self::take).
+    pub(crate) fn give_back(&mut self, block: &'a mut [u8], stream: u32) {
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.block.is_none()) {
+            seat.block = Some(block);
+        }
+        if self.is_current(stream) {
+            self.drop_arrival();
+        }
+    }
+
+    /// Whether the rest of this stream can still come.
+    pub(crate) fn is_current(&self, stream: u32) -> bool {
+        stream != 0 && self.arrival.phase == Phase::Stream && self.arrival.received.stream == stream
+    }
+
+    /// Reads of the current stream what is there.
+    pub(crate) fn read(&mut self, out: &mut [u8]) -> usize {
+        let arrival = &mut self.arrival;
+        let there = arrival
+            .block
+            .get(arrival.from..arrival.to)
+            .unwrap_or_default();
+        let n = there.len().min(out.len());
+        if let (Some(out), Some(there)) = (out.get_mut(..n), there.get(..n)) {
+            out.copy_from_slice(there);
+        }
+        arrival.from += n;
+        if arrival.from == arrival.to {
+            arrival.from = 0;
+            arrival.to = 0;
+            if arrival.left == 0 {
+                arrival.phase = Phase::Idle;
+            }
+        }
+        n
+    }
+
+    /// Whether consumers have caught up: the application holds no message, and those that wait for an inbox which
+    /// somebody reads take at most half of the seats.
+    pub(crate) fn is_drained(&self, is_read: impl Fn(u16) -> bool) -> bool {
+        let (mut waiting, mut is_any_free) = (0, false);
+        for seat in self.seats.iter() {
+            match seat.received {
+                _ if seat.block.is_none() => return false,
+                Some(received) if is_read(received.route) => waiting += 1,
+                Some(_) => {}
+                None => is_any_free = true,
+            }
+        }
+        is_any_free && waiting * 2 <= self.seats.len()
+    }
+
+    /// Has what waits unmatched wait for an inbox that has come about.
+    pub(crate) fn assign(&mut self, route: u16, matches: impl Fn(TopicName<'_>) -> bool) {
+        for seat in self.seats.iter_mut() {
+            let Some(received) = seat.received.as_mut().filter(|r| r.route == UNMATCHED) else {
+                continue;
+            };
+            let topic = topic(
+                seat.block.as_deref().unwrap_or_default(),
+                received.topic_len,
+            );
+            if matches(topic) {
+                received.route = route;
+            }
+        }
+    }
+
+    /// Removes a message that waits for an inbox; its token if it has one.
+    pub(crate) fn remove(&mut self, route: u16) -> Option<Option<AckToken>> {
+        let has = |seat: &&mut Seat<'a>| {
+            seat.received
+                .is_some_and(|received| received.route == route)
+        };
+        let received = self.seats.iter_mut().find(has)?.received.take()?;
+        if self.is_current(received.stream) {
+            self.drop_arrival();
+        }
+        Some(received.token)
+    }
+}
+
+/// The topic at the beginning of a block, which was checked when it came.
+pub(crate) fn topic(block: &[u8], len: u16) -> TopicName<'_> {
+    TopicName::assume_checked(block.get(..usize::from(len)).unwrap_or_default())
+}

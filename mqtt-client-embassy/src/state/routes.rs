@@ -1,0 +1,254 @@
+//! Subscriptions: which inbox a message is for, and what the broker is to be asked for.
+
+use mqtt_codec::wire::{QoS, SessionPresent, SubAckCode, TopicFilter, TopicName};
+
+use super::item::{Item, Request};
+use crate::{Limit, SubscribeError};
+
+/// Stands for messages that match no subscription.
+pub(crate) const UNMATCHED: u16 = u16::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Routes<'a>(&'a mut [Route<'a>]);
+
+#[derive(Debug)]
+pub(crate) struct Route<'a> {
+    filter: Option<TopicFilter<'a>>,
+    qos: QoS,
+    pub(crate) stage: Stage,
+    pub(crate) holder: Holder,
+}
+
+/// How the broker stands to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// SUBSCRIBE is to be sent.
+    Wanted,
+    Asked,
+    Granted,
+    Refused,
+    /// UNSUBSCRIBE is to be sent.
+    Unwanted,
+    Leaving,
+    Left,
+}
+
+/// Who has the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// Nobody yet: it was declared.
+    Declared,
+    Somebody,
+    /// Nobody any more.
+    Nobody,
+}
+
+impl Route<'_> {
+    pub(crate) const EMPTY: Self = Self {
+        filter: None,
+        qos: QoS::AtMostOnce,
+        stage: Stage::Left,
+        holder: Holder::Nobody,
+    };
+}
+
+impl<'a> Routes<'a> {
+    pub(crate) const fn new(routes: &'a mut [Route<'a>]) -> Self {
+        Self(routes)
+    }
+
+    pub(crate) fn get(&mut self, index: u16) -> Option<&mut Route<'a>> {
+        self.0.get_mut(usize::from(index))
+    }
+
+    pub(crate) fn stage(&mut self, index: u16) -> Stage {
+        self.get(index).map_or(Stage::Left, |route| route.stage)
+    }
+
+    pub(crate) fn holder(&self, index: u16) -> Option<Holder> {
+        Some(self.0.get(usize::from(index))?.holder)
+    }
+
+    /// The subscription to this filter, in whatever stage.
+    pub(crate) fn find(&mut self, filter: TopicFilter<'_>) -> Option<(u16, &mut Route<'a>)> {
+        let has = |route: &Route<'_>| route.filter.is_some_and(|f| f.as_str() == filter.as_str());
+        let index = self.0.iter().position(has)?;
+        Some((index as u16, self.0.get_mut(index)?))
+    }
+
+    /// Takes a free place.
+    fn add(
+        &mut self,
+        filter: TopicFilter<'a>,
+        qos: QoS,
+        stage: Stage,
+        holder: Holder,
+    ) -> Result<u16, SubscribeError> {
+        let free = self
+            .0
+            .iter_mut()
+            .enumerate()
+            .find(|(_, route)| route.filter.is_none());
+        let (index, route) = free.ok_or(SubscribeError::Limit(Limit::Subscriptions))?;
+        *route = Route {
+            filter: Some(filter),
+            qos,
+            stage,
+            holder,
+        };
+        Ok(index as u16)
+    }
+
+    pub(crate) fn declare(
+        &mut self,
+        filter: TopicFilter<'a>,
+        qos: QoS,
+    ) -> Result<(), SubscribeError> {
+        if self.find(filter).is_some() {
+            return Err(SubscribeError::Taken);
+        }
+        self.add(filter, qos, Stage::Wanted, Holder::Declared)
+            .map(drop)
+    }
+
+    /// Attaches an inbox to a filter and has SUBSCRIBE sent.
+    pub(crate) fn subscribe(
+        &mut self,
+        filter: TopicFilter<'a>,
+        qos: QoS,
+    ) -> Result<u16, SubscribeError> {
+        let Some((index, route)) = self.find(filter) else {
+            return self.add(filter, qos, Stage::Wanted, Holder::Somebody);
+        };
+        if route.holder == Holder::Somebody {
+            return Err(SubscribeError::Taken);
+        }
+        // once more even if the broker has it: a new inbox expects the retained message
+        route.stage = Stage::Wanted;
+        route.qos = qos;
+        route.holder = Holder::Somebody;
+        Ok(index)
+    }
+
+    /// Has UNSUBSCRIBE sent, for a filter that may be of an earlier run.
+    pub(crate) fn unsubscribe(&mut self, filter: TopicFilter<'a>) -> Result<(), SubscribeError> {
+        match self.find(filter) {
+            Some((_, route)) => route.stage = Stage::Unwanted,
+            None => {
+                self.add(filter, QoS::AtMostOnce, Stage::Unwanted, Holder::Nobody)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Attaches an inbox to a subscription that has none.
+    pub(crate) fn attach(&mut self, filter: TopicFilter<'_>) -> Result<u16, SubscribeError> {
+        let (index, route) = self.find(filter).ok_or(SubscribeError::Unknown)?;
+        if route.holder == Holder::Somebody {
+            return Err(SubscribeError::Taken);
+        }
+        route.holder = Holder::Somebody;
+        Ok(index)
+    }
+
+    pub(crate) fn free(&mut self, index: u16) {
+        if let Some(route) = self.get(index) {
+            *route = Route::EMPTY;
+        }
+    }
+
+    /// The first subscription that this topic matches.
+    pub(crate) fn matching(&self, topic: TopicName<'_>) -> Option<(u16, &Route<'a>)> {
+        let matches = |route: &&Route<'_>| {
+            !matches!(route.stage, Stage::Left | Stage::Refused)
+                && route.filter.is_some_and(|filter| filter.matches(topic))
+        };
+        let (index, route) = self
+            .0
+            .iter()
+            .enumerate()
+            .find(|(_, route)| matches(route))?;
+        Some((index as u16, route))
+    }
+
+    /// The next SUBSCRIBE that the broker has not acknowledged in its present session.
+    pub(crate) fn next_subscribe(&mut self) -> Option<Item<'a>> {
+        self.next(Stage::Wanted, Stage::Asked).map(Item::Subscribe)
+    }
+
+    pub(crate) fn next_unsubscribe(&mut self) -> Option<Item<'a>> {
+        self.next(Stage::Unwanted, Stage::Leaving)
+            .map(Item::Unsubscribe)
+    }
+
+    /// Whether every subscription is answered.
+    pub(crate) fn are_settled(&self) -> bool {
+        !self.0.iter().any(|route| {
+            route.filter.is_some() && matches!(route.stage, Stage::Wanted | Stage::Asked)
+        })
+    }
+
+    /// What was subscribed to in a session that is lost is wanted again; of the rest, nothing is left. Returns the
+    /// number of places.
+    pub(crate) fn handle_connected(&mut self, session: SessionPresent) -> u16 {
+        for route in self.0.iter_mut() {
+            match route.stage {
+                _ if session == SessionPresent::Present => {}
+                Stage::Granted => route.stage = Stage::Wanted,
+                Stage::Unwanted => route.leave(),
+                _ => {}
+            }
+        }
+        self.0.len() as u16
+    }
+
+    pub(crate) fn is_free(&self, index: u16) -> bool {
+        let route = self.0.get(usize::from(index));
+        route.is_none_or(|route| route.filter.is_none())
+    }
+
+    pub(crate) fn handle_suback(&mut self, request: &Request<'a>, code: Option<SubAckCode>) {
+        let Some(route) = self.get(request.route) else {
+            return;
+        };
+        if route.filter == Some(request.filter) && route.stage == Stage::Asked {
+            route.stage = match code {
+                Some(SubAckCode::Granted(_)) => Stage::Granted,
+                _ => Stage::Refused,
+            };
+        }
+    }
+
+    /// True if nobody has the inbox.
+    pub(crate) fn handle_unsuback(&mut self, request: &Request<'a>) -> bool {
+        let Some(route) = self.get(request.route) else {
+            return false;
+        };
+        if route.filter != Some(request.filter) || route.stage != Stage::Leaving {
+            return false;
+        }
+        route.leave();
+        route.filter.is_none()
+    }
+
+    fn next(&mut self, from: Stage, to: Stage) -> Option<Request<'a>> {
+        let is_next = |route: &Route<'_>| route.filter.is_some() && route.stage == from;
+        let index = self.0.iter().position(is_next)?;
+        let route = self.0.get_mut(index)?;
+        route.stage = to;
+        Some(Request {
+            filter: route.filter?,
+            qos: route.qos,
+            route: index as u16,
+        })
+    }
+}
+
+impl Route<'_> {
+    fn leave(&mut self) {
+        self.stage = Stage::Left;
+        if self.holder != Holder::Somebody {
+            *self = Route::EMPTY;
+        }
+    }
+}

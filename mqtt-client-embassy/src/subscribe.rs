@@ -1,0 +1,114 @@
+use core::fmt;
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use crate::{
+    Client, Message, SubscribeError,
+    message::Acknowledge,
+    state::{Settlement, Stage, State, UNMATCHED},
+};
+
+/// The messages of one subscription.
+///
+/// Dropping it unsubscribes in a session that is [`Transient`](crate::SessionStart::Transient). In any other the
+/// subscription stays: QoS 1 messages wait in the queue for the next inbox of the filter, see
+/// [`Client::inbox`](crate::Client::inbox); QoS 0 messages are dropped.
+pub struct Inbox<'a, M: RawMutex> {
+    client: Client<'a, M>,
+    route: u16,
+    acknowledge: Acknowledge,
+}
+
+impl<'a, M: RawMutex> Inbox<'a, M> {
+    pub(crate) const fn new(client: Client<'a, M>, route: u16) -> Self {
+        Self {
+            client,
+            route,
+            acknowledge: Acknowledge::WhenDropped,
+        }
+    }
+
+    /// From now on messages are acknowledged by [`Message::acknowledge`] alone. One that is dropped without is given
+    /// up: the broker sends it again on the next connection of the session.
+    #[must_use]
+    pub const fn acknowledging_manually(mut self) -> Self {
+        self.acknowledge = Acknowledge::Manually;
+        self
+    }
+
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// The subscription, or the client, has ended and there is no message left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Message<'a, M>, SubscribeError> {
+        let (route, shared) = (self.route, self.client.shared);
+        let next = self.client.until(|state| {
+            if let Some((block, received)) = state.queue.take(route) {
+                state.wake_runner();
+                return Some(Ok((block, received)));
+            }
+            state.ended(route).map(Err)
+        });
+        let (block, received) = next.await?;
+        Ok(Message::new(shared, block, received, self.acknowledge))
+    }
+}
+
+impl State<'_> {
+    /// Why nothing more comes to this inbox.
+    fn ended(&mut self, route: u16) -> Option<SubscribeError> {
+        match self.routes.get(route).map(|route| route.stage) {
+            Some(Stage::Left) => Some(SubscribeError::Unsubscribed),
+            Some(Stage::Refused) => Some(SubscribeError::Refused),
+            _ if self.is_closed() => Some(SubscribeError::Closed),
+            _ => None,
+        }
+    }
+}
+
+impl<M: RawMutex> Drop for Inbox<'_, M> {
+    fn drop(&mut self) {
+        self.client.shared.with(|state| state.detach(self.route));
+    }
+}
+
+impl<M: RawMutex> fmt::Debug for Inbox<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
+impl State<'_> {
+    fn detach(&mut self, index: u16) {
+        use crate::{SessionStart, state::Holder};
+        if index == UNMATCHED {
+            self.unmatched_holder = Holder::Declared;
+            return;
+        }
+        let is_transient = self.session.config().start == SessionStart::Transient;
+        let Some(route) = self.routes.get(index) else {
+            return;
+        };
+        route.holder = Holder::Nobody;
+        match route.stage {
+            Stage::Left | Stage::Refused => self.routes.free(index),
+            Stage::Wanted if is_transient => self.routes.free(index),
+            Stage::Asked | Stage::Granted if is_transient => route.stage = Stage::Unwanted,
+            _ => {}
+        }
+        if is_transient || matches!(self.routes.stage(index), Stage::Left) {
+            self.clear(index, Settlement::GivenUp);
+        }
+        self.wake_runner();
+    }
+
+    /// Removes what waits for an inbox that there is no more.
+    pub(crate) fn clear(&mut self, route: u16, settlement: Settlement) {
+        while let Some(token) = self.queue.remove(route) {
+            self.settle(token, settlement);
+        }
+    }
+}
