@@ -16,10 +16,14 @@ use crate::{
 };
 
 pub(crate) fn unit(workspace: &Workspace) -> Result<()> {
-    let excluded = project::INTEROP_PACKAGES
-        .iter()
+    let excluded = [project::INTEROP_PACKAGES, project::CLOCK_PACKAGES]
+        .concat()
+        .into_iter()
         .flat_map(|package| ["--exclude", package]);
     cmd!(workspace.shell, "cargo test --workspace {excluded...}").run()?;
+    for package in project::CLOCK_PACKAGES {
+        cmd!(workspace.shell, "cargo test --package {package}").run()?;
+    }
     Ok(())
 }
 

@@ -37,6 +37,9 @@ pub(crate) const LIBRARIES: &[Library] = &[
 /// Packages whose tests start a broker; their step runs after the others.
 pub(crate) const INTEROP_PACKAGES: &[&str] = &["mqboard-interop"];
 
+/// Packages whose test programs bring a clock of their own, which no other package may link beside it: tested alone.
+pub(crate) const CLOCK_PACKAGES: &[&str] = &["mqboard-embassy-tests"];
+
 /// Runnable examples with the arguments they are checked with, and the seconds each may take.
 pub(crate) struct Example {
     pub(crate) name: &'static str,

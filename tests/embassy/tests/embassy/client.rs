@@ -1,0 +1,69 @@
+//! A client of any capacity in a world, for tests of the Embassy client alone.
+use client_tests::{Setup, World};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use mqtt_client_embassy::{Client, CloseReason, Options, OptionsError, Resources, new};
+use tokio::task::JoinHandle;
+
+use crate::adapter::{Dialler, leak, options};
+
+pub(crate) type M = NoopRawMutex;
+pub(crate) type TestClient = Client<'static, M>;
+
+/// Runs a test on one thread.
+pub(crate) async fn run(test: impl Future<Output = ()>) {
+    client_tests::scenarios::run(test).await;
+}
+
+/// A small board's: 4 messages each way of 64 bytes, buffers of 256.
+pub(crate) fn start(world: &World, setup: &Setup) -> (TestClient, JoinHandle<CloseReason>) {
+    start_with::<4, 4, 4, 64, 256>(world, options(setup))
+}
+
+/// As many as the type says: outbox, queue, subscriptions, bytes of a message, bytes of a buffer.
+pub(crate) fn start_with<
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+>(
+    world: &World,
+    options: Options<'static>,
+) -> (TestClient, JoinHandle<CloseReason>) {
+    try_start_with::<OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER>(world, options)
+        .expect("the options are right")
+}
+
+pub(crate) fn try_start_with<
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+>(
+    world: &World,
+    options: Options<'static>,
+) -> Result<(TestClient, JoinHandle<CloseReason>), OptionsError> {
+    // more tasks wait than there is room for
+    let resources = leak(Resources::<
+        M,
+        OUTBOX,
+        QUEUE,
+        SUBSCRIPTIONS,
+        MESSAGE,
+        BUFFER,
+        1,
+    >::new());
+    let (client, mut runner) = new(resources, leak(options), Dialler(world.clone()), || {
+        fastrand::u32(..)
+    })?;
+    let runner = tokio::task::spawn_local(async move { runner.run().await });
+    Ok((client, runner))
+}
+
+/// One that is connected.
+pub(crate) async fn connected(world: &World) -> TestClient {
+    let (client, _) = start(world, &Setup::default());
+    client.connected().await.unwrap();
+    client
+}

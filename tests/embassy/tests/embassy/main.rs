@@ -1,0 +1,16 @@
+//! The Embassy client: the scenarios of all adapters, and what concerns it alone.
+mod adapter;
+mod cancel_safety;
+mod client;
+
+mod limits;
+mod network;
+mod settings;
+mod streams;
+mod transports;
+
+use adapter::Embassy;
+// its clock
+use embassy_tests as _;
+
+client_tests::suite!(Embassy);

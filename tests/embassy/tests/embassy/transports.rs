@@ -1,0 +1,158 @@
+//! Transports that do what they may, and no more.
+use core::convert::Infallible;
+
+use client_tests::{Setup, World};
+use embedded_io_adapters::tokio_1::FromTokio;
+use embedded_io_async::{ErrorType, Read, Write};
+use mqtt_client_embassy::{ConnectError, Connector, Options, QoS, Resources, Retain, new};
+use tokio::{
+    io::DuplexStream,
+    task::{spawn_local, yield_now},
+};
+
+use crate::{
+    adapter::{Dialler, leak, options},
+    client::{M, run},
+};
+
+/// CONNACK, then PINGRESP for ever: each read finds one.
+struct Flood {
+    is_open: bool,
+}
+
+struct Flooding;
+
+impl Connector for Flooding {
+    type Connection<'c> = Flood;
+
+    async fn connect(&mut self) -> Result<Flood, ConnectError> {
+        Ok(Flood { is_open: false })
+    }
+}
+
+impl ErrorType for Flood {
+    type Error = Infallible;
+}
+
+impl Read for Flood {
+    async fn read(&mut self, out: &mut [u8]) -> Result<usize, Infallible> {
+        let packet: &[u8] = match self.is_open {
+            true => &[0xd0, 0],
+            false => &[0x20, 2, 0, 0],
+        };
+        self.is_open = true;
+        out[..packet.len()].copy_from_slice(packet);
+        Ok(packet.len())
+    }
+}
+
+impl Write for Flood {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_without_end_leaves_the_others_their_turn() {
+    run(async {
+        let resources = leak(Resources::<M, 1, 1, 1, 16, 64, 1>::new());
+        let options = leak(Options::new("client"));
+        let random: fn() -> u32 = || 0;
+        let (client, mut runner) = new(resources, options, Flooding, random).unwrap();
+        spawn_local(async move { runner.run().await });
+        client.connected().await.unwrap();
+        let other = spawn_local(async {
+            for _ in 0..100 {
+                yield_now().await;
+            }
+        });
+        other.await.unwrap();
+        client.disconnect().await;
+    })
+    .await;
+}
+
+/// Reads and writes a byte at a time, never at once, and keeps what is written until it is flushed, as TLS does.
+struct Reluctant {
+    stream: FromTokio<DuplexStream>,
+    kept: Vec<u8>,
+}
+
+struct Reluctantly(Dialler);
+
+impl Connector for Reluctantly {
+    type Connection<'c> = Reluctant;
+
+    async fn connect(&mut self) -> Result<Reluctant, ConnectError> {
+        let stream = self.0.connect().await?;
+        let kept = Vec::new();
+        Ok(Reluctant { stream, kept })
+    }
+}
+
+impl ErrorType for Reluctant {
+    type Error = std::io::Error;
+}
+
+impl Read for Reluctant {
+    async fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        yield_now().await;
+        let n = out.len().min(1);
+        self.stream.read(&mut out[..n]).await
+    }
+}
+
+impl Write for Reluctant {
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        yield_now().await;
+        self.kept.push(bytes[0]);
+        Ok(1)
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        yield_now().await;
+        self.stream.write_all(&self.kept).await?;
+        self.kept.clear();
+        self.stream.flush().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_reads_and_writes_and_what_waits_for_a_flush_are_no_matter() {
+    run(async {
+        let world = World::default();
+        let resources = leak(Resources::<M, 4, 4, 1, 64, 256, 2>::new());
+        let options = leak(options(&Setup::default()));
+        let random: fn() -> u32 = || 0;
+        let connector = Reluctantly(Dialler(world.clone()));
+        let (client, mut runner) = new(resources, options, connector, random).unwrap();
+        spawn_local(async move { runner.run().await });
+        client.connected().await.unwrap();
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        for len in [0, 1, 60, 700] {
+            let payload = vec![7; len];
+            world.broker(|broker| broker.publish("in", &payload, QoS::AtLeastOnce));
+            let mut message = inbox.next().await.unwrap();
+            let mut got = vec![0; len];
+            message.read_exact(&mut got).await.unwrap();
+            assert!(got == payload);
+            client
+                .publish_borrowed("out", &payload, Retain::No)
+                .await
+                .unwrap();
+            client
+                .publish_at_most_once("out", &payload, Retain::No)
+                .await
+                .unwrap();
+        }
+        client.disconnect().await;
+        assert_eq!(world.links(), 1);
+        assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
+        world.assert_no_complaints();
+    })
+    .await;
+}
