@@ -74,6 +74,11 @@ pub(crate) const EXAMPLES: &[Example] = &[
         arguments: &[],
         seconds: 30,
     },
+    Example {
+        name: "embassy_std",
+        arguments: &[],
+        seconds: 30,
+    },
 ];
 
 /// A package outside the workspace.
