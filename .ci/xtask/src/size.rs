@@ -15,7 +15,7 @@ const MANIFEST: &str = "tests/no-alloc/Cargo.toml";
 /// A program with the same frame that calls nothing of ours.
 const BASELINE: &str = "baseline";
 /// Programs measured against it.
-const PROGRAMS: &[&str] = &["wire", CLIENT, "engine"];
+const PROGRAMS: &[&str] = &["wire", CLIENT, "embassy", "engine"];
 /// The one whose size is recorded.
 const CLIENT: &str = "client";
 const LARGEST: usize = 12;
