@@ -50,11 +50,14 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
     for separate in project::SEPARATE_WORKSPACES {
         let manifest = manifest(separate);
         // a peer may declare a newer Rust than it needs
-        let mut selection = vec!["--manifest-path", &manifest, "--ignore-rust-version"];
-        if let Some(target) = separate.target {
-            selection.extend(["--target", target]);
+        let selection = ["--manifest-path", &manifest, "--ignore-rust-version"];
+        if separate.targets.is_empty() {
+            lint(workspace, &selection)?;
         }
-        lint(workspace, &selection)?;
+        for (target, features) in separate.targets {
+            let target = ["--target", target, "--features", features];
+            lint(workspace, &[&selection[..], &target[..]].concat())?;
+        }
     }
     Ok(())
 }

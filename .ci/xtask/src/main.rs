@@ -8,7 +8,7 @@ mod fuzz;
 mod package;
 mod programs;
 mod project;
-
+mod qemu;
 mod size;
 mod suite;
 mod tools;
@@ -30,6 +30,7 @@ Commands:
   test [STEP]...                     Install what is missing, then run every check (or the steps named)
   bench [-- ARGUMENT...]             Compare with other MQTT clients and print one table with the ratios
   fuzz [--seconds N] [TARGET]...     Run each fuzz target (or those named) from its corpus, 10 seconds unless told
+  qemu [SCENARIO]...                 Run each scenario (or those named) on an emulated board and print its figures
   size                               Print what the codec and the engine add to a bare-metal program
   help                               Print this text
 
@@ -54,6 +55,7 @@ fn dispatch() -> Result<()> {
             "test" => test(arguments),
             "bench" => bench(arguments),
             "fuzz" => fuzz(arguments),
+            "qemu" => qemu(arguments),
             "size" => size(arguments),
             "help" => help(),
             other => bail!("there is no command `{other}`: see `cargo xtask help`"),
@@ -103,6 +105,20 @@ fn fuzz(mut arguments: lexopt::Parser) -> Result<()> {
     let workspace = Workspace::open()?;
     tools::install_fuzzer(&workspace)?;
     fuzz::run(&workspace, &targets, seconds)
+}
+
+fn qemu(mut arguments: lexopt::Parser) -> Result<()> {
+    let mut scenarios = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Value(name) => scenarios.push(name.string()?),
+            Long("help") | Short('h') => return help(),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let workspace = Workspace::open()?;
+    tools::install_machine(&workspace)?;
+    qemu::run(&workspace, &scenarios)
 }
 
 fn size(mut arguments: lexopt::Parser) -> Result<()> {

@@ -84,24 +84,33 @@ pub(crate) const EXAMPLES: &[Example] = &[
 /// A package outside the workspace.
 pub(crate) struct SeparateWorkspace {
     pub(crate) folder: &'static str,
-    /// What it builds for, if it cannot be built for the host.
-    pub(crate) target: Option<&'static str>,
+    /// What it builds for, each with the features it needs there; none if it builds for the host.
+    pub(crate) targets: &'static [(&'static str, &'static str)],
 }
 
 pub(crate) const SEPARATE_WORKSPACES: &[SeparateWorkspace] = &[
     SeparateWorkspace {
         folder: "tests/no-alloc",
-        target: Some(LINK_TARGETS[0].name),
+        targets: &[(LINK_TARGETS[0].name, "")],
     },
     SeparateWorkspace {
         folder: "fuzz",
-        target: None,
+        targets: &[],
     },
     SeparateWorkspace {
         folder: "benches/peers",
-        target: None,
+        targets: &[],
+    },
+    SeparateWorkspace {
+        folder: QEMU_FIRMWARES,
+        targets: &[(QEMU_TARGET, "")],
     },
 ];
+
+/// The test firmwares, what they build for, and the package that runs them.
+pub(crate) const QEMU_FIRMWARES: &str = "mqboard-fw/qemu";
+pub(crate) const QEMU_TARGET: &str = "riscv32imac-unknown-none-elf";
+pub(crate) const QEMU_SCENARIOS: &str = "mqboard-qemu-scenarios";
 
 /// The toolchain whose rustfmt, clippy and rustdoc judge: a newer one brings new lints of its own.
 pub(crate) const LINT_TOOLCHAIN: &str = "1.95.0";

@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{checks, fuzz, package, programs, project, size, tools, workspace::Workspace};
+use crate::{checks, fuzz, package, programs, project, qemu, size, tools, workspace::Workspace};
 
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -51,6 +51,11 @@ pub(crate) const STEPS: &[Step] = &[
         "no-alloc",
         "the engine linked without an allocator, and its size",
         size::measure,
+    ),
+    step(
+        "qemu",
+        "test firmwares on an emulated board, against mosquitto",
+        qemu::all,
     ),
     step(
         "package",

@@ -1,5 +1,7 @@
 //! Installs what the checks need and a bare machine lacks. Nothing that is present is touched.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, bail};
 use xshell::cmd;
 
@@ -10,6 +12,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto", "mosquitto"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("c++", "g++"),
+    ("qemu-system-riscv32", "qemu-system-misc"),
 ];
 
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
@@ -23,15 +26,27 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     install_fuzzer(workspace)
 }
 
+/// What the scenarios in QEMU need.
+pub(crate) fn install_machine(workspace: &Workspace) -> Result<()> {
+    install_programs(workspace)?;
+    install_targets(workspace)
+}
+
 pub(crate) fn install_targets(workspace: &Workspace) -> Result<()> {
     let installed = cmd!(workspace.shell, "rustup target list --installed")
         .quiet()
         .read()
         .context(RUSTUP_MISSING)?;
-    for target in project::BARE_METAL_TARGETS
+    let firmwares = project::SEPARATE_WORKSPACES
+        .iter()
+        .flat_map(|separate| separate.targets)
+        .map(|(target, _)| target);
+    let targets: BTreeSet<_> = project::BARE_METAL_TARGETS
         .iter()
         .chain(project::LINK_TARGETS.iter().map(|target| &target.name))
-    {
+        .chain(firmwares)
+        .collect();
+    for target in targets {
         if !installed.lines().any(|line| line == *target) {
             cmd!(workspace.shell, "rustup target add {target}").run()?;
         }

@@ -3,6 +3,7 @@
 //! - [`Mosquitto`]: a broker of its own for each test: plain, password, TLS, client certificates, Unix socket.
 //! - [`Subscriber`]: `mosquitto_sub` as a judge that shares no code with us.
 //! - [`Proxy`]: stands between client and broker, records every packet, injects faults from a seed.
+//! - [`Output`]: what a child process prints, to be waited for.
 //! - [`ScriptedPeer`]: a broker that plays an exact script for each connection, [`openings`] among them.
 //!
 //! They are helpers of tests: what cannot be set up panics and says why.
@@ -20,6 +21,7 @@ mod subscriber;
 pub use certificates::{Certificates, Identity};
 pub use mosquitto::{Listener, Mosquitto, MosquittoOptions, Persistence};
 pub use opening::{Opening, Place, openings};
+pub use output::Output;
 pub use peer::{Played, ScriptedPeer};
 pub use proxy::{Counters, Direction, Fault, Mode, Plan, Proxy, Record, Whole};
 pub use step::{PeerScript, script};

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::PATIENCE;
 
 /// What a process prints, line by line, to be waited for.
-pub(super) struct Output(watch::Receiver<Printed>);
+pub struct Output(watch::Receiver<Printed>);
 
 #[derive(Default)]
 struct Printed {
@@ -17,7 +17,7 @@ struct Printed {
 
 impl Output {
     /// Collects the lines that `keep` wants from now on, in a task that ends with the process.
-    pub(super) fn collect(
+    pub fn collect(
         pipe: impl AsyncRead + Send + Unpin + 'static,
         keep: impl Fn(&str) -> bool + Send + 'static,
     ) -> Self {
@@ -34,12 +34,14 @@ impl Output {
         Self(receiver)
     }
 
-    pub(super) fn text(&self) -> String {
+    /// All lines so far, as one text.
+    #[must_use]
+    pub fn text(&self) -> String {
         self.0.borrow().lines.join("\n")
     }
 
     /// `read` of all lines so far.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
+    pub fn read<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
         read(&self.0.borrow().lines)
     }
 
@@ -47,7 +49,7 @@ impl Output {
     ///
     /// # Panics
     /// After [`PATIENCE`], with everything printed.
-    pub(super) async fn wait(&self, what: &str, mut done: impl FnMut(&[String]) -> bool) -> bool {
+    pub async fn wait(&self, what: &str, mut done: impl FnMut(&[String]) -> bool) -> bool {
         let mut receiver = self.0.clone();
         let wanted = receiver.wait_for(|printed| done(&printed.lines) || printed.has_ended);
         let Ok(printed) = timeout(PATIENCE, wanted).await else {
