@@ -229,21 +229,38 @@ impl Mosquitto {
     /// # Panics
     /// It fails, or a payload contains a line feed.
     pub async fn publish(&self, topic: &str, qos: u8, payloads: impl IntoIterator<Item = String>) {
+        let lines = payloads.into_iter().map(|payload| {
+            assert!(!payload.contains('\n'), "one message is one line");
+            format!("{payload}\n").into_bytes()
+        });
+        self.publish_input(topic, qos, "-l", lines).await;
+    }
+
+    /// Publishes one message of whatever bytes with `mosquitto_pub`, and waits until it has ended.
+    ///
+    /// # Panics
+    /// It fails.
+    pub async fn publish_bytes(&self, topic: &str, qos: u8, payload: Vec<u8>) {
+        self.publish_input(topic, qos, "-s", [payload]).await;
+    }
+
+    async fn publish_input(
+        &self,
+        topic: &str,
+        qos: u8,
+        how: &str,
+        pieces: impl IntoIterator<Item = Vec<u8>>,
+    ) {
         let mut child = spawn(
             Command::new("mosquitto_pub")
                 .args(["-h", "127.0.0.1", "-p"])
                 .arg(self.address(Listener::Plain).port().to_string())
-                .args(["-t", topic, "-q", &qos.to_string(), "-l"])
+                .args(["-t", topic, "-q", &qos.to_string(), how])
                 .stdin(Stdio::piped()),
         );
         let mut input = child.stdin.take().expect("is piped");
-        for payload in payloads {
-            assert!(!payload.contains('\n'), "one message is one line");
-            let line = format!("{payload}\n");
-            input
-                .write_all(line.as_bytes())
-                .await
-                .expect("mosquitto_pub reads");
+        for piece in pieces {
+            input.write_all(&piece).await.expect("mosquitto_pub reads");
         }
         drop(input);
         let status = timeout(PATIENCE, child.wait())

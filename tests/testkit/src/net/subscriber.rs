@@ -125,17 +125,25 @@ fn parse_line(line: &str) -> Option<Received> {
     })
 }
 
+/// In plain loops: payloads of megabytes come here in builds without optimisation.
 fn parse_hex(hex: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = hex
-        .chars()
-        .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    Some(
-        digits?
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-            .collect(),
-    )
+    let mut bytes = Vec::with_capacity(hex.len() / 2);
+    let (pairs, []) = hex.as_bytes().as_chunks() else {
+        return None;
+    };
+    for &[high, low] in pairs {
+        bytes.push(parse_digit(high)? << 4 | parse_digit(low)?);
+    }
+    Some(bytes)
+}
+
+fn parse_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

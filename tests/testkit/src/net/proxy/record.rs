@@ -54,6 +54,8 @@ pub struct Counters {
     pub cuts_in_flight: usize,
     /// PUBLISH packets of the client with DUP=1.
     pub repeats: usize,
+    /// PINGREQ packets of the client.
+    pub pings: usize,
     /// PUBACK packets to the client.
     pub pubacks: usize,
     /// PUBLISH packets of the client at QoS 1, repeats included.
@@ -150,6 +152,7 @@ impl Seen {
                 self.counters.pubacks += 1;
                 self.acknowledged.extend(self.in_flight.remove(&id));
             }
+            (Direction::ToBroker, Some(PacketType::PingReq), _) => self.counters.pings += 1,
             _ => {}
         }
         self.counters.repeats +=
