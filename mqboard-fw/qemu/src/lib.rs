@@ -4,13 +4,14 @@
 //! ```no_run
 //! #[riscv_rt::entry]
 //! fn main() -> ! {
-//!     qemu_board::run(|spawner, board| spawner.spawn(application(board).expect("spawned once")))
+//!     qemu_board::run(|spawner, network| spawner.spawn(application(network).expect("spawned once")))
 //! }
 //! ```
 //!
 //! `cargo xtask qemu` starts it with everything that it expects; `tests/qemu` has the command line.
 #![no_std]
 
+mod client;
 mod clock;
 mod console;
 mod entropy;
@@ -21,42 +22,38 @@ mod network;
 mod parameters;
 mod registers;
 mod stack;
+mod tcp_ip;
 mod virtio;
 mod wall_clock;
 
 use embassy_executor::Spawner;
 
+pub use client::start_client;
 pub use console::figure;
-pub use entropy::Entropy;
+pub use entropy::{fill_random, random};
 pub use executor::instructions;
 pub use exit::{PANICKED, TRAPPED, exit, restart};
 pub use flash::{Flash, FlashError};
 pub use network::Network;
 pub use parameters::{parameter, required};
 pub use stack::{StackUse, stack_use};
+pub use tcp_ip::{BrokerConnector, broker, start_network};
 pub use wall_clock::time_since_epoch;
-
-/// The devices of the board that can have one user only.
-pub struct Board {
-    /// The network card.
-    pub network: Network,
-    /// The random number generator.
-    pub entropy: Entropy,
-}
 
 /// Starts the board: log, clock, devices; then runs what `start` spawns. To be called once, as the first thing of `main`.
 ///
 /// # Panics
 /// QEMU was started without one of the devices.
-pub fn run(start: impl FnOnce(Spawner, Board)) -> ! {
+pub fn run(start: impl FnOnce(Spawner, Network)) -> ! {
     stack::paint();
     console::init(log::LevelFilter::Info);
     clock::init();
-    let board = Board {
-        network: Network::take().expect("there is a virtio-net-device"),
-        entropy: Entropy::take().expect("there is a virtio-rng-device"),
-    };
+    assert!(
+        entropy::init(),
+        "QEMU was started without virtio-rng-device"
+    );
+    let network = Network::take().expect("QEMU was started with virtio-net-device");
     // SAFETY: all handlers are in place, and no critical section is open.
     unsafe { riscv::interrupt::enable() };
-    executor::run(|spawner| start(spawner, board))
+    executor::run(|spawner| start(spawner, network))
 }

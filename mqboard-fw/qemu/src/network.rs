@@ -24,10 +24,14 @@ const FRAME_LEN: usize = 1514;
 /// What virtio puts before a frame.
 const HEADER_LEN: usize = 12;
 
+const RECEIVE_QUEUE: u32 = 0;
+const TRANSMIT_QUEUE: u32 = 1;
+
 /// The network card.
 pub struct Network(RefCell<Card>);
 
 struct Card {
+    slot: u32,
     device: VirtIONetRaw<Memory, Transport, FRAMES>,
     /// By their token: frames that the device may fill.
     receiving: Frames,
@@ -56,6 +60,7 @@ impl Network {
 
         let (slot, transport) = virtio::take(DeviceType::Network)?;
         let mut card = Card {
+            slot,
             device: VirtIONetRaw::new(transport).ok()?,
             receiving: [const { None }; FRAMES],
             sending: [const { None }; FRAMES],
@@ -84,6 +89,7 @@ impl Card {
         let token =
             unsafe { self.device.receive_begin(&mut frame.0) }.expect("one frame for each place");
         self.receiving[usize::from(token)] = Some(frame);
+        self.notify(RECEIVE_QUEUE);
     }
 
     /// A frame that the device has filled, and how much of it.
@@ -108,6 +114,14 @@ impl Card {
         // SAFETY: it goes into the table, which nobody looks into until the device has returned it.
         let token = unsafe { self.device.transmit_begin(&frame.0[..HEADER_LEN + len]) };
         self.sending[usize::from(token.expect("one frame for each place"))] = Some(frame);
+        self.notify(TRANSMIT_QUEUE);
+    }
+
+    /// Always: virtio-drivers 0.13 reads whether the device wants to be told without a fence behind its write, so that both
+    /// may wait for each other, and compares counters of 16 bits as if they never began anew.
+    fn notify(&self, queue: u32) {
+        fence(Ordering::SeqCst);
+        registers::virtio_queue_notify(self.slot).write(queue);
     }
 
     /// Takes back what the device has sent.

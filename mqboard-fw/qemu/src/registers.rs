@@ -99,6 +99,13 @@ pub(crate) const fn virtio_interrupt(slot: u32) -> u32 {
     slot + 1
 }
 
+/// Tells a virtio device that there is something in one of its queues.
+pub(crate) const fn virtio_queue_notify(slot: u32) -> Register {
+    // SAFETY: offset of the register in each slot, by the virtio specification, section 4.2.2. The device turns to what
+    // its driver has handed over before, and to nothing else.
+    unsafe { Register::at(virtio_slot(slot) + 0x50) }
+}
+
 /// Why a virtio device interrupts.
 pub(crate) const fn virtio_interrupt_status(slot: u32) -> Register {
     // SAFETY: offset of the register in each slot, by the virtio specification, section 4.2.2.

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    str::FromStr,
 };
 
 use tempfile::TempDir;
@@ -25,6 +26,14 @@ const MACHINE: &str = "-cpu rv32,f=off,d=off,h=off,s=off -machine virt -m 16M -s
 pub(crate) struct Firmware {
     path: PathBuf,
     parameters: String,
+    counting: Counting,
+}
+
+/// Whether time in the machine is its count of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    Yes,
+    No,
 }
 
 /// A running QEMU, killed when dropped.
@@ -37,19 +46,27 @@ pub(crate) struct Machine {
 }
 
 /// What a firmware measured, by name.
-pub(crate) type Figures = BTreeMap<String, String>;
+#[derive(Debug)]
+pub(crate) struct Figures(BTreeMap<String, String>);
 
 impl Firmware {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
             parameters: String::new(),
+            counting: Counting::No,
         }
     }
 
     /// Tells it a value.
     pub(crate) fn with(mut self, name: &str, value: impl Display) -> Self {
         writeln!(self.parameters, "{name}={value}").expect("is a string");
+        self
+    }
+
+    /// Lets a nanosecond pass with each instruction, so that both can be counted.
+    pub(crate) fn counting(mut self) -> Self {
+        self.counting = Counting::Yes;
         self
     }
 
@@ -78,6 +95,9 @@ impl Firmware {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
+        if self.counting == Counting::Yes {
+            command.args(["-icount", "shift=0"]);
+        }
         let mut process = command.spawn().expect(
             "`cargo xtask qemu` installs QEMU, by hand: `apt-get install qemu-system-misc`",
         );
@@ -91,11 +111,31 @@ impl Firmware {
 }
 
 impl Machine {
+    /// Waits until it has printed a line that ends like this.
+    ///
+    /// # Panics
+    /// It ends before, or takes too long.
+    pub(crate) async fn wait_for(&self, end: &str) {
+        let is_there = |lines: &[String]| lines.iter().any(|line| line.ends_with(end));
+        let came = self.output.wait(end, is_there).await;
+        assert!(
+            came,
+            "the firmware ended before it printed `{end}`:\n{}",
+            self.output.text()
+        );
+    }
+
+    /// Lines so far that end like this.
+    pub(crate) fn count(&self, end: &str) -> usize {
+        self.output
+            .read(|lines| lines.iter().filter(|line| line.ends_with(end)).count())
+    }
+
     /// Waits until it ends by itself, and returns what it measured.
     ///
     /// # Panics
     /// It fails, or takes too long.
-    pub(crate) async fn end(mut self) -> Figures {
+    pub(crate) async fn end(&mut self) -> Figures {
         let status = self.status().await;
         assert!(
             status.success(),
@@ -103,7 +143,7 @@ impl Machine {
             self.output.text()
         );
         self.output
-            .read(|lines| lines.iter().filter_map(|line| parse_figure(line)).collect())
+            .read(|lines| Figures(lines.iter().filter_map(|line| parse_figure(line)).collect()))
     }
 
     async fn status(&mut self) -> ExitStatus {
@@ -112,6 +152,22 @@ impl Machine {
         ended
             .expect("it closed its output")
             .expect("it is our child")
+    }
+}
+
+impl Figures {
+    /// A measured number.
+    ///
+    /// # Panics
+    /// There is no such figure, or it is of another type.
+    pub(crate) fn number<T: FromStr>(&self, name: &str) -> T {
+        let value = self
+            .0
+            .get(name)
+            .unwrap_or_else(|| panic!("`{name}` was not measured"));
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("`{name}` is {value}"))
     }
 }
 

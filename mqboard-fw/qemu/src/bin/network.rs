@@ -2,35 +2,26 @@
 #![no_std]
 #![no_main]
 
-use embassy_executor::Spawner;
-use embassy_net::{IpAddress, Stack, StackResources, tcp::TcpSocket};
+use embassy_net::{IpAddress, Stack, tcp::TcpSocket};
 use embassy_time::{Duration, Instant};
 use embedded_io_async::{Read as _, Write as _};
-use qemu_board::{Board, Network, exit, figure, required, stack_use};
-use static_cell::StaticCell;
+use qemu_board::{exit, figure, required, stack_use, start_network};
 
 #[riscv_rt::entry]
 fn main() -> ! {
-    qemu_board::run(|spawner, board| spawner.spawn(exchange(spawner, board).expect("spawned once")))
+    qemu_board::run(|spawner, network| {
+        let stack = start_network(spawner, network);
+        spawner.spawn(exchange(stack).expect("spawned once"));
+    })
 }
 
 #[embassy_executor::task]
-async fn exchange(spawner: Spawner, mut board: Board) {
-    // DHCP, DNS, and the socket.
-    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
-    let (stack, runner) = embassy_net::new(
-        board.network,
-        embassy_net::Config::dhcpv4(Default::default()),
-        RESOURCES.init(StackResources::new()),
-        board.entropy.random(),
-    );
-    spawner.spawn(network(runner).expect("spawned once"));
+async fn exchange(stack: Stack<'static>) {
     stack.wait_config_up().await;
     figure("dhcp_us", Instant::now().as_micros());
     echo(stack).await;
     figure("exchange_us", Instant::now().as_micros());
-    let stack = stack_use();
-    figure("stack", stack.deepest);
+    figure("stack", stack_use().deepest);
     exit(0)
 }
 
@@ -61,9 +52,4 @@ async fn echo(stack: Stack<'_>) {
     }
     socket.close();
     socket.flush().await.expect("the host closes");
-}
-
-#[embassy_executor::task]
-async fn network(mut runner: embassy_net::Runner<'static, Network>) -> ! {
-    runner.run().await
 }

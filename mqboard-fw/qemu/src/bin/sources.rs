@@ -4,18 +4,18 @@
 
 use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, Timer};
-use qemu_board::{Board, exit, figure, time_since_epoch};
+use qemu_board::{exit, figure, random, time_since_epoch};
 
 #[riscv_rt::entry]
 fn main() -> ! {
-    qemu_board::run(|spawner, board| spawner.spawn(print(spawner, board).expect("spawned once")))
+    qemu_board::run(|spawner, _| spawner.spawn(print(spawner).expect("spawned once")))
 }
 
 #[embassy_executor::task]
-async fn print(spawner: Spawner, mut board: Board) {
+async fn print(spawner: Spawner) {
     figure("unix_ms", time_since_epoch().as_millis());
-    figure("random_1", board.entropy.random());
-    figure("random_2", board.entropy.random());
+    figure("random_1", random());
+    figure("random_2", random());
 
     // Two timers at once, the later one set first.
     let begin = Instant::now();

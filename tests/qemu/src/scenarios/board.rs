@@ -9,7 +9,6 @@ use tokio::{
 };
 
 use super::{Lab, Measured};
-use crate::machine::Figures;
 
 /// Clock, time of day, random numbers.
 pub(crate) async fn sources(lab: Lab) -> Measured {
@@ -18,24 +17,28 @@ pub(crate) async fn sources(lab: Lab) -> Measured {
     let second = lab.firmware("sources").start().end().await;
     let after = unix_ms();
     for figures in [&first, &second] {
-        let told: u128 = number(figures, "unix_ms");
+        let told: u128 = figures.number("unix_ms");
         // QEMU sets this clock to a whole second when it starts.
         assert!(
             (before - 1000..=after).contains(&told),
             "{told} is not between {before} and {after}"
         );
         let [timer, other]: [u32; 2] =
-            ["timer_us", "other_timer_us"].map(|name| number(figures, name));
+            ["timer_us", "other_timer_us"].map(|name| figures.number(name));
         // The upper bounds are for a host that is busy with something else.
         assert!((20_000..5_000_000).contains(&timer), "{timer}");
         assert!((50_000..5_000_000).contains(&other), "{other}");
     }
-    let random = ["random_1", "random_2"].map(|name| [&first[name], &second[name]]);
-    let mut random = random.as_flattened().to_vec();
+    let random = ["random_1", "random_2"]
+        .map(|name| [&first, &second].map(|figures| figures.number::<u64>(name)));
+    let mut random = random.concat();
     random.sort_unstable();
     random.dedup();
     assert_eq!(random.len(), 4, "a random number came twice");
-    vec![format!("a timer of 20 ms took {} us", first["timer_us"])]
+    vec![format!(
+        "a timer of 20 ms took {} us",
+        first.number::<u32>("timer_us")
+    )]
 }
 
 /// What is in flash survives a reset and a new start of QEMU.
@@ -44,7 +47,7 @@ pub(crate) async fn flash(lab: Lab) -> Measured {
     for starts in [3, 4] {
         let firmware = lab.firmware("flash").with("starts", starts);
         let figures = firmware.start_in(folder.path()).end().await;
-        assert_eq!(number::<u32>(&figures, "starts"), starts);
+        assert_eq!(figures.number::<u32>("starts"), starts);
     }
     vec!["2 resets and 1 new QEMU survived".to_owned()]
 }
@@ -63,14 +66,14 @@ pub(crate) async fn network(lab: Lab) -> Measured {
     let echoed = tokio::spawn(echo(listener));
     let figures = firmware.start().end().await;
     assert_eq!(echoed.await.expect("it does not panic"), PIECES * 1000);
-    let took: u32 = number(&figures, "exchange_us");
+    let took: u32 = figures.number("exchange_us");
     vec![
-        format!("address after {} us", figures["dhcp_us"]),
+        format!("address after {} us", figures.number::<u32>("dhcp_us")),
         format!(
             "{} round trips of 1,000 bytes/s",
             PIECES as u64 * 1_000_000 / u64::from(took)
         ),
-        format!("stack {} B", figures["stack"]),
+        format!("stack {} B", figures.number::<u32>("stack")),
     ]
 }
 
@@ -90,15 +93,6 @@ async fn echo(listener: TcpListener) -> usize {
             }
         }
     }
-}
-
-fn number<T: std::str::FromStr>(figures: &Figures, name: &str) -> T {
-    let value = figures
-        .get(name)
-        .unwrap_or_else(|| panic!("`{name}` was not measured"));
-    value
-        .parse()
-        .unwrap_or_else(|_| panic!("`{name}` is {value}"))
 }
 
 fn unix_ms() -> u128 {

@@ -1,0 +1,13 @@
+//! What the firmware of a board does, whatever the board: decisions only. The board's own crate gives it devices, a
+//! network and a clock.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod application;
+mod led;
+mod topics;
+
+pub use application::{Board, run};
+pub use led::{Led, UnknownState};
+pub use topics::Topics;
