@@ -37,13 +37,38 @@ pub(crate) struct Program {
     pub(crate) sizes: Sizes,
     /// Functions, largest first.
     pub(crate) functions: Vec<Symbol>,
+    /// What is in memory when it runs.
+    pub(crate) sections: Vec<Section>,
+}
+
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) address: u64,
+    pub(crate) size: u64,
+    pub(crate) holds: Holds,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Code,
+    Data,
 }
 
 /// Unwind tables are left out: firmware discards them when it links.
 pub(crate) fn read(bytes: &[u8]) -> Result<Program> {
     let file = object::File::parse(bytes)?;
     let mut sizes = Sizes::default();
+    let mut sections = Vec::new();
     for section in file.sections() {
+        sections.push(Section {
+            name: section.name()?.to_owned(),
+            address: section.address(),
+            size: section.size(),
+            holds: match section.kind() {
+                SectionKind::Text => Holds::Code,
+                _ => Holds::Data,
+            },
+        });
         if section.name()?.starts_with(".eh_frame") {
             continue;
         }
@@ -71,7 +96,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Program> {
         });
     }
     functions.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
-    Ok(Program { sizes, functions })
+    Ok(Program {
+        sizes,
+        functions,
+        sections,
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod checks;
 mod elf;
+mod esp32;
 mod fuzz;
 mod package;
 mod programs;
@@ -29,6 +30,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test [STEP]...                     Install what is missing, then run every check (or the steps named)
   bench [-- ARGUMENT...]             Compare with other MQTT clients and print one table with the ratios
+  esp32                              Build flashable images for each chip and print what they need
   fuzz [--seconds N] [TARGET]...     Run each fuzz target (or those named) from its corpus, 10 seconds unless told
   qemu [SCENARIO]...                 Run each scenario (or those named) on an emulated board and print its figures
   size                               Print what the codec and the engine add to a bare-metal program
@@ -54,6 +56,7 @@ fn dispatch() -> Result<()> {
         Some(Value(command)) => match command.string()?.as_str() {
             "test" => test(arguments),
             "bench" => bench(arguments),
+            "esp32" => esp32(arguments),
             "fuzz" => fuzz(arguments),
             "qemu" => qemu(arguments),
             "size" => size(arguments),
@@ -119,6 +122,17 @@ fn qemu(mut arguments: lexopt::Parser) -> Result<()> {
     let workspace = Workspace::open()?;
     tools::install_machine(&workspace)?;
     qemu::run(&workspace, &scenarios)
+}
+
+fn esp32(mut arguments: lexopt::Parser) -> Result<()> {
+    match arguments.next()? {
+        None => {}
+        Some(Long("help") | Short('h')) => return help(),
+        Some(other) => return Err(other.unexpected().into()),
+    }
+    let workspace = Workspace::open()?;
+    tools::install_flasher(&workspace)?;
+    esp32::build(&workspace)
 }
 
 fn size(mut arguments: lexopt::Parser) -> Result<()> {

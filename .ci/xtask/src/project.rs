@@ -105,12 +105,43 @@ pub(crate) const SEPARATE_WORKSPACES: &[SeparateWorkspace] = &[
         folder: QEMU_FIRMWARES,
         targets: &[(QEMU_TARGET, "")],
     },
+    SeparateWorkspace {
+        folder: ESP32_FIRMWARE,
+        targets: &[
+            (CHIPS[0].target, CHIPS[0].name),
+            (CHIPS[1].target, CHIPS[1].name),
+        ],
+    },
 ];
 
 /// The test firmwares, what they build for, and the package that runs them.
 pub(crate) const QEMU_FIRMWARES: &str = "mqboard-fw/qemu";
 pub(crate) const QEMU_TARGET: &str = "riscv32imac-unknown-none-elf";
 pub(crate) const QEMU_SCENARIOS: &str = "mqboard-qemu-scenarios";
+
+/// A chip that the firmware is built for.
+pub(crate) struct Chip {
+    /// As espflash names it, and the firmware's feature.
+    pub(crate) name: &'static str,
+    pub(crate) target: &'static str,
+    /// Its RAM as a program sees its data: where it begins, and its bytes.
+    pub(crate) ram: (u64, u64),
+}
+
+pub(crate) const ESP32_FIRMWARE: &str = "mqboard-fw/esp32";
+pub(crate) const ESP32_PROGRAM: &str = "mqboard-esp32";
+pub(crate) const CHIPS: &[Chip] = &[
+    Chip {
+        name: "esp32c6",
+        target: "riscv32imac-unknown-none-elf",
+        ram: (0x4080_0000, 512 * 1024),
+    },
+    Chip {
+        name: "esp32c3",
+        target: "riscv32imc-unknown-none-elf",
+        ram: (0x3fc8_0000, 384 * 1024),
+    },
+];
 
 /// The toolchain whose rustfmt, clippy and rustdoc judge: a newer one brings new lints of its own.
 pub(crate) const LINT_TOOLCHAIN: &str = "1.95.0";

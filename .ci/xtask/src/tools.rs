@@ -32,6 +32,16 @@ pub(crate) fn install_machine(workspace: &Workspace) -> Result<()> {
     install_targets(workspace)
 }
 
+/// What makes images for the chips.
+pub(crate) fn install_flasher(workspace: &Workspace) -> Result<()> {
+    install_targets(workspace)?;
+    if !is_on_path(workspace, "espflash") {
+        let selection = ["--no-default-features", "--features", "cli"];
+        build_tool(workspace, "espflash", &selection)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn install_targets(workspace: &Workspace) -> Result<()> {
     let installed = cmd!(workspace.shell, "rustup target list --installed")
         .quiet()
@@ -176,13 +186,20 @@ fn install_cargo_tool(workspace: &Workspace, tool: &str) -> Result<()> {
         .run()
         .is_err()
     {
-        let package = format!("cargo-{tool}");
-        // Built in half the time; the tool itself runs for a second.
-        cmd!(shell, "cargo install --locked {package}")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-            .run()?;
+        build_tool(workspace, &format!("cargo-{tool}"), &[])?;
     }
+    Ok(())
+}
+
+/// Built in half the time that its own profile takes; the tool itself runs for a second.
+fn build_tool(workspace: &Workspace, package: &str, selection: &[&str]) -> Result<()> {
+    cmd!(
+        workspace.shell,
+        "cargo install --locked {package} {selection...}"
+    )
+    .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+    .env("CARGO_PROFILE_RELEASE_LTO", "off")
+    .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+    .run()?;
     Ok(())
 }

@@ -1,0 +1,76 @@
+//! The first firmware example on ESP32-C6 and ESP32-C3. This is the board file: it wires radio, LED and tasks to the
+//! application of `mqboard-core`.
+#![no_std]
+#![no_main]
+
+mod broker;
+mod network;
+mod settings;
+mod wifi;
+
+use embassy_executor::Spawner;
+use embassy_time::Duration;
+use esp_backtrace as _;
+use esp_hal::{
+    gpio::{Output, OutputConfig},
+    timer::timg::TimerGroup,
+};
+use log::LevelFilter;
+use mqboard_core::{Board, Led};
+
+esp_bootloader_esp_idf::esp_app_desc!();
+
+/// Between two reports of uptime and heap.
+const PERIOD: Duration = Duration::from_secs(60);
+
+#[esp_rtos::main]
+async fn main(spawner: Spawner) -> ! {
+    esp_println::logger::init_logger(LevelFilter::Info);
+    let peripherals = esp_hal::init(esp_hal::Config::default());
+    // For the radio alone. The first is what the bootloader has used.
+    esp_alloc::heap_allocator!(#[esp_hal::ram(reclaimed)] size: 64 * 1024);
+    esp_alloc::heap_allocator!(size: 48 * 1024);
+    let timers = TimerGroup::new(peripherals.TIMG0);
+    esp_rtos::start(timers.timer0, peripherals.FROM_CPU_INTR0);
+
+    #[cfg(feature = "esp32c6")]
+    let pin = peripherals.GPIO15;
+    #[cfg(feature = "esp32c3")]
+    let pin = peripherals.GPIO8;
+    let mut devices = Devices {
+        led: Output::new(pin, !settings::LED_ON, OutputConfig::default()),
+    };
+
+    let (controller, interface) = wifi::start(peripherals.WIFI).expect("the settings are right");
+    spawner.spawn(wifi::keep_joined(controller).expect("spawned once"));
+    let stack = network::start(spawner, interface);
+    let client = broker::start(spawner, stack).expect("the settings are right");
+    let ended = mqboard_core::run(client, &mut devices, &settings::TOPICS, PERIOD).await;
+    // The broker has refused the settings, which trying again would not change: the log says why.
+    log::error!("the application has ended: {ended:?}");
+    core::future::pending().await
+}
+
+/// What the application switches and reads.
+struct Devices {
+    led: Output<'static>,
+}
+
+impl Board for Devices {
+    fn set_led(&mut self, led: Led) {
+        self.led.set_level(match led {
+            Led::On => settings::LED_ON,
+            Led::Off => !settings::LED_ON,
+        });
+    }
+
+    fn free_heap(&self) -> usize {
+        esp_alloc::HEAP.free()
+    }
+}
+
+/// After a panic was printed: nobody is there to press the button.
+#[unsafe(export_name = "custom_halt")]
+extern "Rust" fn start_again() -> ! {
+    esp_hal::system::software_reset()
+}
