@@ -39,6 +39,8 @@ pub(crate) struct Program {
     pub(crate) functions: Vec<Symbol>,
     /// What is in memory when it runs.
     pub(crate) sections: Vec<Section>,
+    /// What the program says of itself: the value of its constant `FUTURE_SIZE`.
+    pub(crate) future_size: Option<u64>,
 }
 
 pub(crate) struct Section {
@@ -100,7 +102,22 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Program> {
         sizes,
         functions,
         sections,
+        future_size: word(&file, "FUTURE_SIZE")?,
     })
+}
+
+/// The value of a `u32` that is constant, by the name of its symbol.
+fn word(file: &object::File<'_>, name: &str) -> Result<Option<u64>> {
+    let Some(symbol) = file.symbol_by_name(name) else {
+        return Ok(None);
+    };
+    let Some(index) = symbol.section_index() else {
+        return Ok(None);
+    };
+    let section = file.section_by_index(index)?;
+    let bytes = section.data_range(symbol.address(), size_of::<u32>() as u64)?;
+    let value = bytes.and_then(|bytes| bytes.first_chunk());
+    Ok(value.map(|&value| u32::from_le_bytes(value).into()))
 }
 
 #[cfg(test)]

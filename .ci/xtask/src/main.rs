@@ -3,6 +3,7 @@
 //! What the project consists of stands in [`project`]; `cargo xtask test` is the list in [`suite`].
 
 mod checks;
+mod client_size;
 mod elf;
 mod esp32;
 mod fuzz;
@@ -33,7 +34,7 @@ Commands:
   esp32                              Build flashable images for each chip and print what they need
   fuzz [--seconds N] [TARGET]...     Run each fuzz target (or those named) from its corpus, 10 seconds unless told
   qemu [SCENARIO]...                 Run each scenario (or those named) on an emulated board and print its figures
-  size                               Print what the codec and the engine add to a bare-metal program
+  size                               Print what engine and Embassy client add to a bare-metal program, beside other clients
   help                               Print this text
 
 Steps of `test`, in this order:
@@ -143,7 +144,8 @@ fn size(mut arguments: lexopt::Parser) -> Result<()> {
     }
     let workspace = Workspace::open()?;
     tools::install_targets(&workspace)?;
-    size::measure(&workspace)
+    size::measure(&workspace)?;
+    client_size::measure(&workspace)
 }
 
 fn help() -> Result<()> {

@@ -11,11 +11,11 @@ use crate::{
     workspace::Workspace,
 };
 
-const MANIFEST: &str = "tests/no-alloc/Cargo.toml";
+pub(crate) const MANIFEST: &str = "tests/no-alloc/Cargo.toml";
 /// A program with the same frame that calls nothing of ours.
 const BASELINE: &str = "baseline";
 /// Programs measured against it.
-const PROGRAMS: &[&str] = &["wire", CLIENT, "embassy", "engine"];
+const PROGRAMS: &[&str] = &["wire", CLIENT, "engine"];
 /// The one whose size is recorded.
 const CLIENT: &str = "client";
 const LARGEST: usize = 12;
@@ -53,9 +53,10 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
     );
     for link_target in project::LINK_TARGETS {
         let target = link_target.name;
+        let programs = PROGRAMS.iter().flat_map(|name| ["--bin", name]);
         cmd!(
             workspace.shell,
-            "cargo build --quiet --release --locked --manifest-path {MANIFEST} --target {target}"
+            "cargo build --quiet --release --locked --manifest-path {MANIFEST} --target {target} --bin {BASELINE} {programs...}"
         )
         .quiet()
         .run()?;
@@ -71,9 +72,7 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
                 added.bss,
                 added.flash()
             );
-            for Symbol { name, size } in program.functions.iter().take(LARGEST) {
-                println!("    {size:>6}  {}", readable(name));
-            }
+            print_largest(&program);
             ensure!(
                 name != &CLIENT
                     || added.flash() <= link_target.client_bytes + project::CLIENT_MARGIN,
@@ -129,7 +128,7 @@ fn public_functions(source: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn read(workspace: &Workspace, target: &str, name: &str) -> Result<Program> {
+pub(crate) fn read(workspace: &Workspace, target: &str, name: &str) -> Result<Program> {
     let path = workspace.target.join(target).join("release").join(name);
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     elf::read(&bytes)
@@ -153,6 +152,13 @@ fn refuse(
         found.join(", ")
     );
     Ok(())
+}
+
+/// What the most of a program is.
+pub(crate) fn print_largest(program: &Program) {
+    for Symbol { name, size } in program.functions.iter().take(LARGEST) {
+        println!("    {size:>6}  {}", readable(name));
+    }
 }
 
 /// The name as written in Rust, without the hash at its end.

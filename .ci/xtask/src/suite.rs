@@ -4,7 +4,9 @@ use std::{fs, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{checks, fuzz, package, programs, project, qemu, size, tools, workspace::Workspace};
+use crate::{
+    checks, client_size, fuzz, package, programs, project, qemu, size, tools, workspace::Workspace,
+};
 
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -51,6 +53,11 @@ pub(crate) const STEPS: &[Step] = &[
         "no-alloc",
         "the engine linked without an allocator, and its size",
         size::measure,
+    ),
+    step(
+        "size",
+        "what the Embassy client adds to the application of a board",
+        client_size::measure,
     ),
     step(
         "qemu",
