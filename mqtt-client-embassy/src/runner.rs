@@ -26,6 +26,9 @@ pub struct Runner<'a, M, C, R> {
     receive: &'a mut [u8],
 }
 
+/// Turns that the runner gives to the tasks it has woken: embassy's executor runs first what was woken last, so that one
+/// would be its own.
+const ROUNDS: u8 = 2;
 /// Reads before the other tasks of the executor have their turn.
 const READS: u8 = 32;
 /// A connection that has stayed up for this long ends a row of failures.
@@ -137,13 +140,14 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             let reads = reads && !room.is_empty();
                             // however fast a peer sends, others have their turn
                             let yields = yields || reads_in_a_row >= READS;
-                            let mut has_yielded = false;
+                            let mut yielded = 0;
                             let mut read = pin!(transport.read(room));
                             let moved = poll_fn(|cx| {
                                 if yields {
-                                    if core::mem::replace(&mut has_yielded, true) {
+                                    if yielded == ROUNDS {
                                         return Poll::Ready(Moved::Due);
                                     }
+                                    yielded += 1;
                                     cx.waker().wake_by_ref();
                                     return Poll::Pending;
                                 }
