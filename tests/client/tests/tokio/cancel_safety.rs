@@ -84,9 +84,7 @@ async fn a_dropped_publish_that_waits_for_room_is_not_sent_and_lets_the_next_one
         let dropped = poll_at_most(polls, publish("dropped").into_future());
         let waits = publish("waits").into_future();
         let (dropped, waited, ()) = tokio::join!(dropped, waits, async {
-            world
-                .arrived(mqtt_codec::wire::PacketType::Publish, 1)
-                .await;
+            world.arrived(PacketType::Publish, 1).await;
             tokio::time::sleep(Duration::from_secs(10)).await;
             world.broker(|broker| {
                 broker.ack_order = AckOrder::AsReceived;
@@ -250,10 +248,7 @@ async fn a_dropped_disconnect_goes_on() {
         ack.await.unwrap();
         world.all_closed().await;
         let types = world.packet_types(0);
-        assert_eq!(
-            types.last(),
-            Some(&mqtt_codec::wire::PacketType::Disconnect)
-        );
+        assert_eq!(types.last(), Some(&PacketType::Disconnect));
         world.assert_no_complaints();
     }
 }
