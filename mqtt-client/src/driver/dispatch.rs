@@ -119,6 +119,9 @@ impl State {
         self.stats.connections += 1;
         self.lost_qos0 = 0;
         let parked = mem::take(&mut self.parked_at_end);
+        for queue in self.router.queues() {
+            queue.blocks = false;
+        }
         match session {
             SessionPresent::Absent => {
                 self.stats.discarded_while_stalled += parked;

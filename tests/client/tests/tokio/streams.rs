@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use client_tests::{Setup, World};
+use client_tests::{Setup, Start, World};
 use futures::FutureExt;
 use mqtt_client::{Client, QoS, StreamError, Subscription, TryRecvError};
 use mqtt_codec::wire::PacketType;
@@ -177,4 +177,40 @@ async fn trying_to_receive_tells_nothing_now_from_never_again() {
     client.disconnect().await.unwrap();
     let ended = stream.try_recv();
     assert!(matches!(ended, Err(TryRecvError::Ended)), "{ended:?}");
+}
+
+/// The message that waited for it is gone with its connection.
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_held_up_an_earlier_connection_does_not_hold_up_the_next_one() {
+    let world = World::default();
+    let setup = Setup {
+        start: Start::Transient,
+        queue: 1,
+        stall_timeout: Duration::from_secs(1),
+        ..Setup::default()
+    };
+    let client = connected(&world, &setup).await;
+    let _sleeps = client.subscribe("a", QOS1).await.unwrap();
+    let mut stream = client.subscribe("b", QOS1).await.unwrap();
+    let publish = |topic: &str| {
+        for n in 0..2u8 {
+            world.broker(|broker| broker.publish(topic, &[n], QOS1));
+        }
+    };
+    publish("a");
+    sleep(Duration::from_secs(1)).await;
+    world.cut();
+    world.dialed(2).await;
+    while world.broker(|broker| broker.subscriptions("client").len()) < 2 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    publish("b");
+    // its acknowledgement stands behind them
+    client.publish("u", "x").qos(QOS1).await.unwrap();
+    drop(in_time(stream.next()).await.unwrap().unwrap());
+    assert!((&mut Box::pin(stream.next())).now_or_never().is_none());
+    sleep(Duration::from_secs(1)).await;
+    world.broker(|broker| broker.publish("b", b"later", QOS1));
+    let message = in_time(stream.next()).await.unwrap().unwrap();
+    assert_eq!(message.payload(), b"later");
 }
