@@ -146,9 +146,9 @@ impl<'a> Outbox<'a> {
         self.places.len()
     }
 
-    /// Whether this message of the session is the ticket's.
-    pub(crate) fn is(&self, ticket: Ticket, publication: &Publication<'_>) -> bool {
-        ticket.place == publication.place
+    /// Whether this message of the session is the ticket's, and not one that has got its place since.
+    pub(crate) fn is(&mut self, ticket: Ticket, publication: &Publication<'_>) -> bool {
+        ticket.place == publication.place && self.place(ticket).is_some()
     }
 
     /// Whether anybody waits for its outcome.

@@ -375,3 +375,32 @@ async fn payloads_of_several_publishers_do_not_mix() {
     })
     .await;
 }
+
+/// The place of a message that is acknowledged goes to the next before its publisher looks again.
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_looks_late_does_not_supply_the_next_message() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut late = Box::pin(client.publish_borrowed("t", &[1; 100], Retain::No));
+        while world.broker(|broker| broker.published().is_empty()) {
+            let polled = poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx))).await;
+            assert!(polled.is_pending());
+            sleep(Duration::from_millis(1)).await;
+        }
+        let mut next = Box::pin(client.publish_borrowed("t", &[2; 100], Retain::No));
+        for _ in 0..5 {
+            let polled = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await;
+            let looked = poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx))).await;
+            if looked.is_ready() {
+                break;
+            }
+            assert!(polled.is_pending());
+            sleep(Duration::from_millis(1)).await;
+        }
+        next.await.unwrap();
+        let arrived = world.broker(|broker| broker.published());
+        assert!(arrived == [[1; 100], [2; 100]]);
+    })
+    .await;
+}

@@ -6,6 +6,7 @@ mod client;
 mod limits;
 mod network;
 mod settings;
+mod storm;
 mod streams;
 mod transports;
 
