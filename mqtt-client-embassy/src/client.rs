@@ -126,7 +126,9 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 return Err(SubscribeError::Limit(Limit::Queue));
             }
             let route = state.routes.subscribe(filter, qos)?;
-            state.queue.assign(route, |topic| filter.matches(topic));
+            state
+                .queue
+                .assign(UNMATCHED, |topic| filter.matches(topic).then_some(route));
             state.wake_runner();
             Ok(route)
         })?;
@@ -154,7 +156,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
         Ok(Inbox::new(self, route))
     }
 
-    /// The inbox of messages that match no subscription.
+    /// The inbox of messages that match no subscription, or one whose inbox was dropped.
     ///
     /// # Errors
     /// [`SubscribeError::Taken`]

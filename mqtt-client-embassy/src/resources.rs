@@ -16,8 +16,8 @@ use crate::{
 /// `M` guards it: `NoopRawMutex` if all tasks run on one executor, else `CriticalSectionRawMutex`.
 ///
 /// - `OUTBOX`: messages at QoS 1 that wait for their acknowledgement or their turn
-/// - `QUEUE`: received messages that wait for their inboxes, or are held by the application; one more may wait behind
-///   them
+/// - `QUEUE`: received messages that wait for their inboxes, half of them at most at QoS 0, or are held by the
+///   application; one more may wait behind them
 /// - `SUBSCRIPTIONS`: filters subscribed to
 /// - `MESSAGE`: bytes of topic and payload of each of those messages; what is longer is sent from the caller's memory,
 ///   and received as a stream
@@ -37,7 +37,7 @@ pub struct Resources<
 > {
     publishes: [Slot<Item<'a>>; OUTBOX],
     controls: [Slot<Item<'a>>; CONTROLS],
-    acks: [AckSlot; QUEUE],
+    acks: [[AckSlot; ACKS]; QUEUE],
     outgoing: [[u8; MESSAGE]; OUTBOX],
     places: [Place<'a>; OUTBOX],
     incoming: [[u8; MESSAGE]; QUEUE],
@@ -53,6 +53,9 @@ pub struct Resources<
 
 /// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
 const CONTROLS: usize = 2;
+/// Acknowledgements that may wait for those before them to leave, for each place of the queue: more than one, so that a
+/// transient session can acknowledge what it discards behind messages that are held.
+const ACKS: usize = 4;
 /// The smallest receive buffer that the session works with.
 const MIN_BUFFER: usize = 16;
 
@@ -73,7 +76,7 @@ impl<
         Self {
             publishes: [const { Slot::EMPTY }; OUTBOX],
             controls: [const { Slot::EMPTY }; CONTROLS],
-            acks: [AckSlot::EMPTY; QUEUE],
+            acks: [[AckSlot::EMPTY; ACKS]; QUEUE],
             outgoing: [[0; MESSAGE]; OUTBOX],
             places: [const { Place::EMPTY }; OUTBOX],
             incoming: [[0; MESSAGE]; QUEUE],
@@ -169,7 +172,7 @@ pub fn new<
     let board = Board {
         publishes,
         controls,
-        acks,
+        acks: acks.as_flattened_mut(),
     };
     let state = state.insert(State::new(
         options,

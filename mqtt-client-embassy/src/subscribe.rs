@@ -5,7 +5,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::{
     Client, Message, SubscribeError,
     message::Acknowledge,
-    state::{Settlement, Stage, State, UNMATCHED},
+    state::{Holder, Received, Settlement, Stage, State, UNMATCHED},
 };
 
 /// The messages of one subscription.
@@ -46,14 +46,25 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
     pub async fn next(&mut self) -> Result<Message<'a, M>, SubscribeError> {
         let (route, shared) = (self.route, self.client.shared);
         let next = self.client.until(|state| {
-            if let Some((block, received)) = state.queue.take(route) {
+            if let Some(taken) = state.take(route) {
                 state.wake_runner();
-                return Some(Ok((block, received)));
+                return Some(Ok(taken));
             }
             state.ended(route).map(Err)
         });
         let (block, received) = next.await?;
         Ok(Message::new(shared, block, received, self.acknowledge))
+    }
+}
+
+impl<'a> State<'a> {
+    /// The oldest message for an inbox. What matches no subscription, or one whose inbox was dropped, is for that of the
+    /// unmatched.
+    fn take(&mut self, route: u16) -> Option<(&'a mut [u8], Received)> {
+        let routes = &self.routes;
+        let is_held = |other| matches!(routes.holder(other), None | Some(Holder::Nobody));
+        self.queue
+            .take(|other| other == route || route == UNMATCHED && is_held(other))
     }
 }
 
@@ -83,7 +94,7 @@ impl<M: RawMutex> fmt::Debug for Inbox<'_, M> {
 
 impl State<'_> {
     fn detach(&mut self, index: u16) {
-        use crate::{SessionStart, state::Holder};
+        use crate::SessionStart;
         if index == UNMATCHED {
             self.unmatched_holder = Holder::Declared;
             return;

@@ -77,6 +77,11 @@ impl<'a> State<'a> {
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(request) = handle {
                     if self.routes.handle_unsuback(&request) {
+                        // another subscription may ask for it, or nobody does
+                        let routes = &self.routes;
+                        self.queue.assign(request.route, |topic| {
+                            routes.matching(topic).map(|(other, _)| other)
+                        });
                         self.clear(request.route, Settlement::Acknowledged);
                     }
                     self.wakers.wake();
@@ -164,7 +169,10 @@ impl<'a> State<'a> {
             (Holder::Somebody, _) => true,
             (Holder::Declared, _) if route != UNMATCHED => true,
             (_, None) => false,
-            (_, Some(_)) => route != UNMATCHED || self.unmatched == Unmatched::Hold,
+            (_, Some(_)) if route != UNMATCHED => true,
+            (_, Some(_)) => {
+                self.unmatched == Unmatched::Hold && !self.routes.has_ended(message.topic)
+            }
         };
         // a stream would wait for its reader, whom the answer behind it may have to wake
         let is_taken = is_wanted && (!self.discards || self.queue.fits(message));

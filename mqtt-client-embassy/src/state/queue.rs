@@ -216,6 +216,17 @@ impl<'a> Queue<'a> {
 
     /// Moves the message that waits to a free seat; false if there is none.
     pub(crate) fn seat(&mut self) -> bool {
+        if self.arrival.received.qos() == QoS::AtMostOnce {
+            // half of the seats at most: a flood of QoS 0 must not keep QoS 1 out
+            let is_qos_0 = |seat: &&Seat<'a>| {
+                seat.received
+                    .is_some_and(|received| received.token.is_none())
+            };
+            let taken = self.seats.iter().filter(is_qos_0).count();
+            if taken >= self.seats.len() - self.seats.len() / 2 {
+                return false;
+            }
+        }
         let Some(seat) = self.seats.iter_mut().find(|seat| seat.is_free()) else {
             return false;
         };
@@ -279,10 +290,13 @@ impl<'a> Queue<'a> {
     }
 
     /// The oldest message for an inbox, with its bytes.
-    pub(crate) fn take(&mut self, route: u16) -> Option<(&'a mut [u8], Received)> {
-        let of_route = |seat: &&mut Seat<'a>| {
+    pub(crate) fn take(
+        &mut self,
+        is_for_it: impl Fn(u16) -> bool,
+    ) -> Option<(&'a mut [u8], Received)> {
+        let waits = |seat: &&mut Seat<'a>| {
             seat.received
-                .is_some_and(|received| received.route == route)
+                .is_some_and(|received| is_for_it(received.route))
         };
         // the oldest is the one that is furthest behind the newest
         let newest = self.order;
@@ -290,7 +304,7 @@ impl<'a> Queue<'a> {
             seat.received
                 .map_or(0, |received| newest.wrapping_sub(received.order))
         };
-        let seat = self.seats.iter_mut().filter(of_route).max_by_key(age)?;
+        let seat = self.seats.iter_mut().filter(waits).max_by_key(age)?;
         Some((seat.block.take()?, seat.received.take()?))
     }
 
@@ -346,17 +360,14 @@ impl<'a> Queue<'a> {
         is_any_free && waiting * 2 <= self.seats.len()
     }
 
-    /// Has what waits unmatched wait for an inbox that has come about.
-    pub(crate) fn assign(&mut self, route: u16, matches: impl Fn(TopicName<'_>) -> bool) {
+    /// Has what waits for one route wait for the one that `choose` finds for its topic, if it finds one.
+    pub(crate) fn assign(&mut self, from: u16, choose: impl Fn(TopicName<'_>) -> Option<u16>) {
         for seat in self.seats.iter_mut() {
-            let Some(received) = seat.received.as_mut().filter(|r| r.route == UNMATCHED) else {
+            let Some(received) = seat.received.as_mut().filter(|r| r.route == from) else {
                 continue;
             };
-            let topic = topic(
-                seat.block.as_deref().unwrap_or_default(),
-                received.topic_len,
-            );
-            if matches(topic) {
+            let block = seat.block.as_deref().unwrap_or_default();
+            if let Some(route) = choose(topic(block, received.topic_len)) {
                 received.route = route;
             }
         }

@@ -71,7 +71,9 @@ impl<'a> Routes<'a> {
 
     /// The subscription to this filter, in whatever stage.
     pub(crate) fn find(&mut self, filter: TopicFilter<'_>) -> Option<(u16, &mut Route<'a>)> {
-        let has = |route: &Route<'_>| route.filter.is_some_and(|f| f.as_str() == filter.as_str());
+        let has = |route: &Route<'_>| {
+            !route.is_free() && route.filter.is_some_and(|f| f.as_str() == filter.as_str())
+        };
         let index = self.0.iter().position(has)?;
         Some((index as u16, self.0.get_mut(index)?))
     }
@@ -84,11 +86,12 @@ impl<'a> Routes<'a> {
         stage: Stage,
         holder: Holder,
     ) -> Result<u16, SubscribeError> {
-        let free = self
-            .0
-            .iter_mut()
-            .enumerate()
-            .find(|(_, route)| route.filter.is_none());
+        // one of a subscription that has ended only if there is no other: it is still of use
+        let mut free = self.0.iter().position(|route| route.filter.is_none());
+        if free.is_none() {
+            free = self.0.iter().position(Route::is_free);
+        }
+        let free = free.and_then(|index| Some((index, self.0.get_mut(index)?)));
         let (index, route) = free.ok_or(SubscribeError::Limit(Limit::Subscriptions))?;
         *route = Route {
             filter: Some(filter),
@@ -196,6 +199,7 @@ impl<'a> Routes<'a> {
                 _ if session == SessionPresent::Present => {}
                 Stage::Granted => route.stage = Stage::Wanted,
                 Stage::Unwanted => route.leave(),
+                Stage::Left if route.is_free() => *route = Route::EMPTY,
                 _ => {}
             }
         }
@@ -204,7 +208,15 @@ impl<'a> Routes<'a> {
 
     pub(crate) fn is_free(&self, index: u16) -> bool {
         let route = self.0.get(usize::from(index));
-        route.is_none_or(|route| route.filter.is_none())
+        route.is_none_or(Route::is_free)
+    }
+
+    /// Whether the topic belongs to a subscription that has ended in this session.
+    pub(crate) fn has_ended(&self, topic: TopicName<'_>) -> bool {
+        let ended = |route: &Route<'_>| {
+            route.stage == Stage::Left && route.filter.is_some_and(|filter| filter.matches(topic))
+        };
+        self.0.iter().any(ended)
     }
 
     pub(crate) fn handle_suback(&mut self, request: &Request<'a>, code: Option<SubAckCode>) {
@@ -228,7 +240,7 @@ impl<'a> Routes<'a> {
             return false;
         }
         route.leave();
-        route.filter.is_none()
+        route.is_free()
     }
 
     fn next(&mut self, from: Stage, to: Stage) -> Option<Request<'a>> {
@@ -245,10 +257,13 @@ impl<'a> Routes<'a> {
 }
 
 impl Route<'_> {
+    /// Nothing is left of it but that the broker may go on to deliver what it had for it (section 3.10.4).
     fn leave(&mut self) {
         self.stage = Stage::Left;
-        if self.holder != Holder::Somebody {
-            *self = Route::EMPTY;
-        }
+    }
+
+    /// Whether another subscription may have the place.
+    fn is_free(&self) -> bool {
+        self.filter.is_none() || self.stage == Stage::Left && self.holder != Holder::Somebody
     }
 }
