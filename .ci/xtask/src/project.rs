@@ -192,6 +192,6 @@ pub(crate) const EMBASSY_LIMIT: u64 = 12_288;
 /// Targets for which that is measured, with what it was when last recorded. A change that makes it larger by more than
 /// [`CLIENT_MARGIN`] must record it anew, and say why.
 pub(crate) const EMBASSY_SIZES: &[(&str, u64)] = &[
-    ("riscv32imac-unknown-none-elf", 23_432),
-    ("thumbv7em-none-eabihf", 21_992),
+    ("riscv32imac-unknown-none-elf", 24_094),
+    ("thumbv7em-none-eabihf", 22_480),
 ];

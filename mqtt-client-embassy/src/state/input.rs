@@ -3,7 +3,7 @@
 use mqtt_codec::session::{Error, Event, Input, Instant, Message};
 use mqtt_codec::wire::{QoS, SessionPresent};
 
-use super::{Holder, Item, Reading, Settlement, State, UNMATCHED};
+use super::{Holder, Item, Match, Reading, Settlement, State, UNMATCHED};
 use crate::{ConnectionState, PublishError, ReadError, Unmatched};
 
 /// What a step of [`State::take_input`] came to.
@@ -79,9 +79,11 @@ impl<'a> State<'a> {
                     if self.routes.handle_unsuback(&request) {
                         // another subscription may ask for it, or nobody does
                         let routes = &self.routes;
-                        self.queue.assign(request.route, |topic| {
-                            routes.matching(topic).map(|(other, _)| other)
-                        });
+                        self.queue
+                            .assign(request.route, |topic| match routes.matching(topic) {
+                                Match::Route(other, _) => Some(other),
+                                Match::Ended | Match::None => None,
+                            });
                         self.clear(request.route, Settlement::Acknowledged);
                     }
                     self.wakers.wake();
@@ -161,18 +163,20 @@ impl<'a> State<'a> {
     }
 
     fn handle_message(&mut self, message: &Message<'_>) -> Brought {
-        let (route, holder) = match self.routes.matching(message.topic) {
-            Some((index, route)) => (index, route.holder),
-            None => (UNMATCHED, self.unmatched_holder),
+        let found = self.routes.matching(message.topic);
+        let (route, holder) = match found {
+            Match::Route(index, holder) => (index, holder),
+            Match::Ended | Match::None => (UNMATCHED, self.unmatched_holder),
         };
         let is_wanted = match (holder, message.token) {
             (Holder::Somebody, _) => true,
             (Holder::Declared, _) if route != UNMATCHED => true,
             (_, None) => false,
-            (_, Some(_)) if route != UNMATCHED => true,
-            (_, Some(_)) => {
-                self.unmatched == Unmatched::Hold && !self.routes.has_ended(message.topic)
-            }
+            (_, Some(_)) => match found {
+                Match::Route(..) => true,
+                Match::Ended => false,
+                Match::None => self.unmatched == Unmatched::Hold,
+            },
         };
         // a stream would wait for its reader, whom the answer behind it may have to wake
         let is_taken = is_wanted && (!self.discards || self.queue.fits(message));

@@ -25,7 +25,7 @@ pub(crate) use self::{
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat, topic},
-    routes::{Holder, Route, Routes, Stage, UNMATCHED},
+    routes::{Holder, Match, Route, Routes, Stage, UNMATCHED},
     wakers::Wakers,
 };
 use crate::{

@@ -43,6 +43,15 @@ pub(crate) enum Holder {
     Nobody,
 }
 
+/// What a topic belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    Route(u16, Holder),
+    /// A subscription that has ended in this session, and no other.
+    Ended,
+    None,
+}
+
 impl Route<'_> {
     pub(crate) const EMPTY: Self = Self {
         filter: None,
@@ -160,18 +169,21 @@ impl<'a> Routes<'a> {
         }
     }
 
-    /// The first subscription that this topic matches.
-    pub(crate) fn matching(&self, topic: TopicName<'_>) -> Option<(u16, &Route<'a>)> {
-        let matches = |route: &&Route<'_>| {
-            !matches!(route.stage, Stage::Left | Stage::Refused)
-                && route.filter.is_some_and(|filter| filter.matches(topic))
-        };
-        let (index, route) = self
-            .0
-            .iter()
-            .enumerate()
-            .find(|(_, route)| matches(route))?;
-        Some((index as u16, route))
+    /// The first subscription that this topic matches, with who has its inbox.
+    #[inline(never)]
+    pub(crate) fn matching(&self, topic: TopicName<'_>) -> Match {
+        let mut found = Match::None;
+        for (index, route) in self.0.iter().enumerate() {
+            if route.filter.is_none_or(|filter| !filter.matches(topic)) {
+                continue;
+            }
+            match route.stage {
+                Stage::Left => found = Match::Ended,
+                Stage::Refused => {}
+                _ => return Match::Route(index as u16, route.holder),
+            }
+        }
+        found
     }
 
     /// The next SUBSCRIBE that the broker has not acknowledged in its present session.
@@ -209,14 +221,6 @@ impl<'a> Routes<'a> {
     pub(crate) fn is_free(&self, index: u16) -> bool {
         let route = self.0.get(usize::from(index));
         route.is_none_or(Route::is_free)
-    }
-
-    /// Whether the topic belongs to a subscription that has ended in this session.
-    pub(crate) fn has_ended(&self, topic: TopicName<'_>) -> bool {
-        let ended = |route: &Route<'_>| {
-            route.stage == Stage::Left && route.filter.is_some_and(|filter| filter.matches(topic))
-        };
-        self.0.iter().any(ended)
     }
 
     pub(crate) fn handle_suback(&mut self, request: &Request<'a>, code: Option<SubAckCode>) {
