@@ -251,7 +251,7 @@ impl Client {
     ///
     /// When the connection is lost meanwhile, QoS 0 messages are lost with it, counted in
     /// [`Stats::lost_with_connection`], and no longer waited for. QoS 1 messages are: without a connection it waits
-    /// for the next one. Nothing is said about what the broker has received; publish at QoS 1 for that.
+    /// for the next one, if any of them waits. Nothing is said about what the broker has received; publish at QoS 1 for that.
     ///
     /// **Cancel safety.** Dropping it has no effect.
     ///
@@ -270,6 +270,10 @@ impl Client {
                 completion,
             };
             state.flushes.push(flush);
+            if !state.session.is_connected() {
+                // what was handed to an earlier connection is not waited for
+                state.finish_flushes();
+            }
             state.wake_driver();
             completion
         };

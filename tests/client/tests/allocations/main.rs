@@ -156,6 +156,9 @@ fn futures_that_are_dropped_leave_nothing_behind() {
                 assert!(unsubscribe.now_or_never().is_none());
             }
         };
+        // something for them to wait for
+        let publish = client.publish("t", "x").qos(QoS::AtLeastOnce);
+        let ack = publish.try_enqueue().unwrap();
         let flush = client.flush();
         let unsubscribe = client.unsubscribe("t").into_future();
         let mut waiting = Box::pin(futures::future::join(flush, unsubscribe));
@@ -167,5 +170,6 @@ fn futures_that_are_dropped_leave_nothing_behind() {
         let (flushed, unsubscribed) = waiting.await;
         flushed.unwrap();
         unsubscribed.unwrap();
+        ack.await.unwrap();
     });
 }

@@ -247,3 +247,21 @@ async fn flush_waits_for_qos_1_that_was_cut_before_it_was_written() {
     assert_eq!(world.links(), 2);
     ack.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn flush_has_nothing_to_wait_for_where_nothing_waits() {
+    let world = World::default();
+    let setup = Setup {
+        keep_trying: true,
+        ..Setup::default()
+    };
+    world.set_down(true);
+    let client = Client::start(options(&world, &setup)).unwrap();
+    soon(client.flush()).await.unwrap();
+    world.set_down(false);
+    client.publish("t", "x").qos(QOS1).await.unwrap();
+    world.set_down(true);
+    world.cut();
+    world.all_closed().await;
+    soon(client.flush()).await.unwrap();
+}
