@@ -186,9 +186,9 @@ pub enum OptionsError {
     TooLong,
     /// The topic of the will.
     WillTopic(TopicError),
-    /// A declared subscription.
+    /// A declared subscription: its filter, or that there is no place for it.
     Subscription(SubscribeError),
-    /// The capacity is too small for these options: no place for a declared subscription or for its messages, or a
+    /// A capacity is too small for these options: no place for messages although subscriptions are declared, or a
     /// buffer below 16 bytes.
     Limit(Limit),
 }

@@ -158,7 +158,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// QoS 1 messages that may await their acknowledgement at a time, at most those of the outbox. Default: 100.
+    /// QoS 1 messages that may await their acknowledgement at a time, at most those of the outbox. Default: 100; 0 counts
+    /// as 1.
     #[must_use]
     pub const fn window(mut self, messages: u16) -> Self {
         self.config.window = messages;

@@ -234,6 +234,10 @@ impl<'a> State<'a> {
             return Err(PublishError::Closed);
         }
         let topic = mqtt_codec::wire::TopicName::new(topic)?;
+        let kept = payload.map_or(0, <[u8]>::len);
+        if !self.outbox.fits(topic.as_bytes().len() + kept) {
+            return Err(PublishError::Limit(Limit::Message));
+        }
         if self.session.is_full() {
             return Err(PublishError::Limit(Limit::Outbox));
         }

@@ -8,6 +8,8 @@ use crate::{Limit, PublishError};
 #[derive(Debug)]
 pub(crate) struct Outbox<'a> {
     places: &'a mut [Place<'a>],
+    /// Bytes of each place.
+    block_len: usize,
     serial: u32,
 }
 
@@ -57,7 +59,16 @@ impl<'a> Outbox<'a> {
         for place in places.iter_mut() {
             place.block = split_off(&mut blocks, len);
         }
-        Self { places, serial: 0 }
+        Self {
+            places,
+            block_len: len,
+            serial: 0,
+        }
+    }
+
+    /// Whether a place is long enough, free or not.
+    pub(crate) const fn fits(&self, len: usize) -> bool {
+        len <= self.block_len
     }
 
     pub(crate) fn is_empty(&self) -> bool {

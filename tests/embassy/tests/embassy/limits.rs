@@ -146,6 +146,11 @@ async fn a_full_outbox_is_told_and_waited_for() {
         }
         let full = client.try_enqueue("t", &[4], Retain::No);
         assert_eq!(full.map(drop), Err(PublishError::Limit(Limit::Outbox)));
+        // no place would do, however long one waits
+        assert_eq!(
+            client.enqueue("t", &[0; 64], Retain::No).await.map(drop),
+            Err(PublishError::Limit(Limit::Message))
+        );
         world.arrived(PacketType::Publish, 4).await;
         let release = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -159,6 +164,18 @@ async fn a_full_outbox_is_told_and_waited_for() {
         for ack in acks {
             ack.await.unwrap();
         }
+        assert_usable(&world, client).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_0_counts_as_1() {
+    run(async {
+        let world = World::default();
+        let options = options(&Setup::default()).window(0);
+        let (client, _) = start_with::<4, 4, 4, 64, 256>(&world, options);
+        client.connected().await.unwrap();
         assert_usable(&world, client).await;
     })
     .await;
