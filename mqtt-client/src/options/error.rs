@@ -59,7 +59,7 @@ pub enum OptionsError {
     TlsWithoutAddress,
     /// The TLS options contradict one another or lack something.
     #[cfg(feature = "tls")]
-    #[error("TLS options: {0}")]
+    #[error(transparent)]
     Tls(#[from] super::TlsOptionsError),
 }
 

@@ -22,7 +22,7 @@ pub enum UrlError {
     #[error("unix: URLs need a system with Unix sockets")]
     UnixNotSupported,
     /// The host, the port or the path of the socket is wrong.
-    #[error("wrong address in URL: {0}")]
+    #[error(transparent)]
     Address(#[from] AddressError),
     /// A path after the host: MQTT has none.
     #[error(
