@@ -118,7 +118,8 @@ impl PayloadRef<'_> {
 /// A message about to be published. From [`Client::publish`].
 ///
 /// Awaited, it completes, at QoS 1, when the broker has acknowledged it, whatever happens to the connection meanwhile;
-/// at QoS 0, when its bytes are in the outgoing buffer.
+/// at QoS 0, the default, when its bytes are in the outgoing buffer, which there is only with a connection: without one it
+/// waits ([`Overflow`]).
 ///
 /// **Cancel safety.** Dropped before it has completed: a message that still waits for room is not sent; one that the
 /// outbox has accepted is sent all the same.

@@ -116,7 +116,7 @@ impl State {
         self.finish_flushes();
     }
 
-    pub(super) fn finish_flushes(&mut self) {
+    pub(crate) fn finish_flushes(&mut self) {
         let handed_out = self.accepted - u64::from(self.session.waiting());
         let (staged, written) = (self.staged_bytes, self.written_bytes);
         let mut done = Vec::new();

@@ -34,7 +34,7 @@ impl Capacity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It waits for room, as QoS 1 always does.
+    /// It waits for room, as QoS 1 always does; without a connection, for the next one.
     #[default]
     Wait,
     /// It is dropped and counted; also without connection, and while a longer message is under way: a stream, or a
