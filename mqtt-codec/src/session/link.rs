@@ -43,6 +43,11 @@ impl Link {
         }
     }
 
+    /// Whether another connection, for the sake of messages that were given up, would not come anyway.
+    pub(super) fn lacks_given_up(&self) -> bool {
+        self.phase == Phase::Connected && self.acks.is_only_given_up()
+    }
+
     pub(super) const fn is_established(&self) -> bool {
         matches!(self.phase, Phase::Connected | Phase::Disconnecting)
     }

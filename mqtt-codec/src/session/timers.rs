@@ -140,7 +140,7 @@ impl<S: Storage> Session<S> {
             Timer::Write => Timeout::Write,
             Timer::Acknowledgement | Timer::Answer => Timeout::Acknowledgement,
             Timer::Stall => {
-                if self.link.acks.is_only_given_up() {
+                if self.link.lacks_given_up() {
                     self.cycle();
                     return Ok(());
                 }
@@ -166,6 +166,7 @@ impl<S: Storage> Session<S> {
         let now = steps(now.as_micros());
         let config = &self.config;
         let link = &mut self.link;
+        let lacks_given_up = link.lacks_given_up();
         let timers = &mut link.timers;
         let seconds = u32::from(config.keep_alive.map_or(0, NonZeroU16::get));
         let connecting = link.phase == Phase::Connecting;
@@ -177,13 +178,11 @@ impl<S: Storage> Session<S> {
         let half_sent = u16::from(link.packet.kind() == Some(Kind::Publish));
         let published = self.outbox.publishes().in_flight() > half_sent;
         let asked = self.outbox.controls().in_flight() > 0;
-        let connected = link.phase == Phase::Connected;
-        let lacks = connected && link.acks.is_only_given_up();
-        let stalls = lacks || paused && (published || asked);
+        let stalls = lacks_given_up || paused && (published || asked);
 
         let mut first = (NEVER, Timer::PingRequest);
         // within a packet it cannot leave, nor twice; there the write time-out guards
-        let can_ping = connected && link.packet.is_none() && !link.ping_wanted;
+        let can_ping = link.phase == Phase::Connected && link.packet.is_none() && !link.ping_wanted;
         if can_ping && seconds > 0 {
             first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
         }

@@ -1,6 +1,6 @@
 //! Messages from the broker: chunks, acknowledgements, limits.
 
-use mqtt_codec::session::{AckToken, Config, Error, Next, Oversized, Start};
+use mqtt_codec::session::{AckToken, Config, Error, Event, Next, Oversized, Start};
 use mqtt_codec::wire::{Dup, QoS, Retain, SessionPresent};
 use testkit::{Brought, GrowingStorage, Item, Script};
 
@@ -109,6 +109,20 @@ fn when_what_was_given_up_is_all_that_is_left_the_connection_is_cycled() {
     assert_eq!(script.transmit(), ack(2));
     script.wait(secs(1_000)).unwrap();
     assert_eq!(script.transmit(), []);
+}
+
+#[test]
+fn a_stall_while_the_connection_is_being_cycled_is_due_once() {
+    let mut script = Script::connected(Config::new());
+    script.enqueue(Item::numbered(1));
+    script.transmit();
+    let token = receive_token(&mut script, 1);
+    assert!(script.session.give_up(token));
+    assert_eq!(script.transmit(), []);
+    script.session.handle_paused();
+    // DISCONNECT does not get out; nothing may be due again and again
+    script.wait(secs(15)).unwrap();
+    assert!(matches!(script.event(), Some(Event::ReadOn)));
 }
 
 #[test]
