@@ -487,7 +487,11 @@ impl World {
             Stage::Transient => Verdict::Acknowledge,
             Stage::Wipe | Stage::Persist => verdict,
         };
-        link.gave_up |= taken && verdict == Verdict::GiveUp;
+        let gave_up = taken && verdict == Verdict::GiveUp;
+        link.gave_up |= gave_up;
+        if gave_up && link.reading == Reading::Overrun {
+            link.reading = Reading::Discarding;
+        }
         received.verdict.get_or_insert(verdict);
     }
 
