@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The part of a client that owns the connection; one task awaits [`run`](Self::run).
-pub struct Runner<'a, M, C, R> {
+pub struct Runner<'a, M: RawMutex, C, R> {
     shared: &'a Shared<'a, M>,
     options: &'a Options<'a>,
     connector: C,
@@ -222,8 +222,13 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Err(Woken::Stopped) => break Some(DisconnectReason::Requested),
                         }
                     };
+                    let rest = bytes.len() - written;
                     if let Some(transmit) = transmit {
                         shared.with(|state| state.give_back(now(), transmit, written));
+                    }
+                    if failure.is_some() {
+                        // a write that failed, or was dropped, may have passed on all of it
+                        shared.with(|state| state.session.handle_written(now(), rest));
                     }
                     if is_last {
                         // what did not get out by now is lost
@@ -272,7 +277,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
     }
 }
 
-impl<M, C, R> fmt::Debug for Runner<'_, M, C, R> {
+impl<M: RawMutex, C, R> fmt::Debug for Runner<'_, M, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner").finish_non_exhaustive()
     }
@@ -316,6 +321,14 @@ impl Told {
                 observe(Event::Undeliverable { topic, attempts });
             }
         }
+    }
+}
+
+/// Whoever waits is to learn of it, whether it ran or not.
+impl<M: RawMutex, C, R> Drop for Runner<'_, M, C, R> {
+    fn drop(&mut self) {
+        self.shared
+            .with(|state| state.close(CloseReason::RunnerDropped));
     }
 }
 

@@ -106,12 +106,13 @@ impl State<'_> {
         };
         route.holder = Holder::Nobody;
         match route.stage {
-            Stage::Left | Stage::Refused => self.routes.free(index),
+            Stage::Left => return self.end_route(index),
+            Stage::Refused => self.routes.free(index),
             Stage::Wanted if is_transient => self.routes.free(index),
             Stage::Asked | Stage::Granted if is_transient => route.stage = Stage::Unwanted,
             _ => {}
         }
-        if is_transient || matches!(self.routes.stage(index), Stage::Left) {
+        if is_transient {
             self.clear(index, Settlement::GivenUp);
         }
         self.wake_runner();

@@ -77,14 +77,7 @@ impl<'a> State<'a> {
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(request) = handle {
                     if self.routes.handle_unsuback(&request) {
-                        // another subscription may ask for it, or nobody does
-                        let routes = &self.routes;
-                        self.queue
-                            .assign(request.route, |topic| match routes.matching(topic) {
-                                Match::Route(other, _) => Some(other),
-                                Match::Ended | Match::None => None,
-                            });
-                        self.clear(request.route, Settlement::Acknowledged);
+                        self.end_route(request.route);
                     }
                     self.wakers.wake();
                 }
@@ -236,6 +229,18 @@ impl<'a> State<'a> {
             }
             _ => return None,
         })
+    }
+
+    /// What waits for a subscription that has ended is for another one that asks for it, or for nobody.
+    pub(crate) fn end_route(&mut self, route: u16) {
+        let routes = &self.routes;
+        self.queue
+            .assign(route, |topic| match routes.matching(topic) {
+                Match::Route(other, _) => Some(other),
+                Match::Ended | Match::None => None,
+            });
+        self.clear(route, Settlement::Acknowledged);
+        self.wake_runner();
     }
 
     /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for

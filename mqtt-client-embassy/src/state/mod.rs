@@ -58,6 +58,8 @@ pub(crate) struct State<'a> {
     has_released: bool,
     /// Bytes at the front of the receive buffer that are payload of the message that is arriving.
     pub(crate) payload_ahead: usize,
+    /// The message whose publisher was told that it is its turn.
+    pub(crate) awaited: Option<mqtt_codec::wire::PacketId>,
     /// QoS 1 messages accepted, from the start, modulo 2³².
     pub(crate) accepted: u32,
     /// Bytes handed out and written, from the start, modulo 2³².
@@ -159,6 +161,7 @@ impl<'a> State<'a> {
             staged: 0,
             written: 0,
             links: 0,
+            awaited: None,
             cut: ReadError::ConnectionLost,
             unmatched: options.unmatched,
             unmatched_holder: Holder::Declared,

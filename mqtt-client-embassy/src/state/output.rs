@@ -162,6 +162,7 @@ impl<'a> State<'a> {
             transmit.len = 0;
         }
         self.written = self.staged;
+        self.awaited = None;
         if was_connected {
             self.stats.disconnections = self.stats.disconnections.wrapping_add(1);
         }
@@ -192,13 +193,13 @@ impl<'a> State<'a> {
                 break;
             };
             let mut payload: &[u8] = &[];
-            let (mut orphan, mut is_awaited) = (None, false);
+            let (mut orphan, mut awaited) = (None, None);
             if let Some(range) = next.payload {
                 if let Item::Publish(publication) = range.handle {
                     match publication.payload {
                         Payload::Kept => payload = publication.payload(range.offset, range.len),
                         Payload::Supplied if self.outbox.is_watched(publication) => {
-                            is_awaited = true;
+                            awaited = Some(range.id);
                         }
                         Payload::Supplied => orphan = Some(range.id),
                     }
@@ -210,10 +211,13 @@ impl<'a> State<'a> {
                 }
                 continue;
             }
-            if is_awaited {
-                // its publisher hands it out
+            if awaited.is_some() {
+                // its publisher hands it out, and is told once: whoever looks would else wake all others
                 self.session.postpone();
-                self.wakers.wake();
+                if awaited != self.awaited {
+                    self.awaited = awaited;
+                    self.wakers.wake();
+                }
                 break;
             }
             let n = transmit.put_all(next.bytes) + transmit.put(payload);
@@ -294,11 +298,19 @@ impl<'a> State<'a> {
         let transmit = self.transmit.as_mut()?;
         let next = self.session.poll_transmit()?;
         let begins = next.begins;
-        let range = next.payload?;
-        let Item::Publish(publication) = range.handle else {
+        let Some(range) = next.payload else {
+            // it has begun: the runner is to hand it out
+            self.wake_runner();
             return None;
         };
-        if !self.outbox.is(ticket, publication) || publication.payload != Payload::Supplied {
+        let is_its_turn = match range.handle {
+            Item::Publish(publication) => {
+                self.outbox.is(ticket, publication) && publication.payload == Payload::Supplied
+            }
+            Item::Subscribe(_) | Item::Unsubscribe(_) => false,
+        };
+        if !is_its_turn {
+            self.session.postpone();
             return None;
         }
         let at = range.offset.checked_sub(from);

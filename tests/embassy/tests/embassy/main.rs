@@ -9,6 +9,7 @@ mod settings;
 mod storm;
 mod streams;
 mod transports;
+mod turns;
 
 use adapter::Embassy;
 // its clock

@@ -1,0 +1,150 @@
+//! Whose turn it is to hand something out, and that nobody waits for one who has nothing.
+use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
+
+use client_tests::{Setup, World};
+use mqtt_client_embassy::{PublishError, QoS, Resources, Retain, new};
+use mqtt_codec::wire::PacketType;
+use tokio::{
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    adapter::{Dialler, leak, options},
+    client::{M, TestClient, run},
+};
+
+/// No ping comes to the help of what was forgotten.
+fn setup() -> Setup {
+    Setup {
+        keep_alive: Duration::from_secs(60_000),
+        ..Setup::default()
+    }
+}
+
+/// A client with a place for each waker, so that nobody is woken without need.
+async fn connected(world: &World) -> TestClient {
+    let resources = leak(Resources::<M, 4, 2, 4, 64, 256, 8>::new());
+    let random: fn() -> u32 = || 0;
+    let dialler = Dialler(world.clone());
+    let made = new(resources, leak(options(&setup())), dialler, random);
+    let (client, mut runner) = made.unwrap();
+    spawn_local(async move { runner.run().await });
+    client.connected().await.unwrap();
+    client
+}
+
+/// One whose source does not open, and another one behind it.
+async fn two_that_supply(client: TestClient) {
+    spawn_local(async move {
+        let open = async || {
+            sleep(Duration::from_secs(100_000)).await;
+            Ok(&[1_u8; 300][..])
+        };
+        let mut buffer = [0; 100];
+        client
+            .publish_source("t", 300, Retain::No, &mut buffer, open)
+            .await
+    });
+    sleep(Duration::from_secs(1)).await;
+    spawn_local(async move { client.publish_borrowed("t", &[2; 300], Retain::No).await });
+    sleep(Duration::from_secs(1)).await;
+}
+
+async fn soon<F: Future>(future: F) -> F::Output {
+    let ended = timeout(Duration::from_secs(5), future).await;
+    ended.expect("nothing is forgotten")
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_and_qos_0_pass_those_whose_payload_is_not_there() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        two_that_supply(client).await;
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
+        drop(soon(inbox.next()).await.unwrap());
+        soon(world.arrived(PacketType::PubAck, 1)).await;
+        soon(client.publish_at_most_once("now", b"x", Retain::No))
+            .await
+            .unwrap();
+        client
+            .disconnect_within(embassy_time::Duration::from_secs(2))
+            .await;
+        world.all_closed().await;
+        let last = world.packet_types(0).pop();
+        assert_eq!(last, Some(PacketType::Disconnect));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_flush_do_not_wake_each_other_for_ever() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        two_that_supply(client).await;
+        let polls = Rc::new(Cell::new(0));
+        for _ in 0..2 {
+            let polls = polls.clone();
+            spawn_local(async move {
+                let mut flush = pin!(client.flush());
+                poll_fn(|cx| {
+                    polls.set(polls.get() + 1);
+                    match polls.get() {
+                        ..10_000 => flush.as_mut().poll(cx).map(drop),
+                        _ => Poll::Ready(()),
+                    }
+                })
+                .await;
+            });
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert!(polls.get() < 100, "{} polls", polls.get());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_dropped_after_its_subscription_ended_leaves_nothing_behind() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        for payload in [b"1", b"2"] {
+            world.broker(|broker| broker.publish("in", payload, QoS::AtLeastOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        client.unsubscribe("in").await.unwrap();
+        drop(inbox);
+        let undelivered = |broker: &mut testkit::Broker| broker.undelivered("client");
+        let settled = world.until(|broker| (undelivered(broker) == 0).then_some(()));
+        soon(settled).await;
+        let mut other = client.subscribe("other", QoS::AtLeastOnce).await.unwrap();
+        world.broker(|broker| broker.publish("other", b"3", QoS::AtLeastOnce));
+        soon(other.next()).await.unwrap();
+        assert_eq!(world.links(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_dropped_before_it_ran_ends_the_client() {
+    run(async {
+        let world = World::default();
+        let resources = leak(Resources::<M, 4, 2, 4, 64, 256, 8>::new());
+        let random: fn() -> u32 = || 0;
+        let made = new(
+            resources,
+            leak(options(&setup())),
+            Dialler(world.clone()),
+            random,
+        );
+        let (client, runner) = made.unwrap();
+        drop(runner);
+        let ended = soon(client.publish("t", b"x", Retain::No)).await;
+        assert_eq!(ended, Err(PublishError::Closed));
+    })
+    .await;
+}
