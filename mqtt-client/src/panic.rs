@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     sync::Arc,
     task::Poll,
 };
@@ -46,12 +46,13 @@ pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| Panicked::new(&*payload))
 }
 
-/// The same for a future, which is dropped afterwards.
-pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match catch(|| future.as_mut().poll(cx)) {
+/// The same for a future, which is dropped afterwards. In a box: an `async fn` would hold it twice, as its argument and
+/// pinned.
+pub(crate) fn catch_async<F: Future + ?Sized>(
+    mut future: Pin<Box<F>>,
+) -> impl Future<Output = Result<F::Output, Panicked>> {
+    poll_fn(move |cx| match catch(|| future.as_mut().poll(cx)) {
         Ok(polled) => polled.map(Ok),
         Err(panicked) => Poll::Ready(Err(panicked)),
     })
-    .await
 }

@@ -57,7 +57,7 @@ pub(crate) fn spawn(runtime: &Handle, settings: Settings) -> Arc<Shared> {
     let guard = CloseOnDrop(Arc::clone(&shared));
     runtime.spawn(
         async move {
-            let reason = catch_async(driver.run())
+            let reason = catch_async(Box::pin(driver.run()))
                 .await
                 .unwrap_or_else(CloseReason::Panicked);
             info!(%reason, "closed");

@@ -110,7 +110,7 @@ impl CredentialsSource {
             Self::Fixed(credentials) => Ok(Some(credentials.clone())),
             Self::Provider(provider) => {
                 // calling it is its code as well
-                let answer = catch_async(async { provider().await });
+                let answer = catch_async(Box::pin(async { provider().await }));
                 let credentials = answer.await??;
                 credentials.login()?;
                 Ok(Some(credentials))
