@@ -55,11 +55,10 @@ pub(crate) fn spawn(runtime: &Handle, settings: Settings) -> Arc<Shared> {
         settings,
     };
     let guard = CloseOnDrop(Arc::clone(&shared));
+    let running = catch_async(Box::pin(driver.run()));
     runtime.spawn(
         async move {
-            let reason = catch_async(Box::pin(driver.run()))
-                .await
-                .unwrap_or_else(CloseReason::Panicked);
+            let reason = running.await.unwrap_or_else(CloseReason::Panicked);
             info!(%reason, "closed");
             guard.0.close(reason);
         }
