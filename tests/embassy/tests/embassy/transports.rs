@@ -1,10 +1,11 @@
 //! Transports that do what they may, and no more.
-use core::convert::Infallible;
+use std::{cell::Cell, convert::Infallible, future::pending, rc::Rc};
 
 use client_tests::{Setup, World};
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_io_async::{ErrorType, Read, Write};
 use mqtt_client_embassy::{ConnectError, Connector, Options, QoS, Resources, Retain, new};
+use mqtt_codec::wire::{Dup, Packet};
 use tokio::{
     io::DuplexStream,
     task::{spawn_local, yield_now},
@@ -153,6 +154,79 @@ async fn short_reads_and_writes_and_what_waits_for_a_flush_are_no_matter() {
         assert_eq!(world.links(), 1);
         assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
         world.assert_no_complaints();
+    })
+    .await;
+}
+
+/// Passes bytes on, and then, once, never says so.
+struct Silent {
+    stream: FromTokio<DuplexStream>,
+    is_silent: Rc<Cell<bool>>,
+}
+
+struct Silencing(Dialler, Rc<Cell<bool>>);
+
+impl Connector for Silencing {
+    type Connection<'c> = Silent;
+
+    async fn connect(&mut self) -> Result<Silent, ConnectError> {
+        Ok(Silent {
+            stream: self.0.connect().await?,
+            is_silent: self.1.clone(),
+        })
+    }
+}
+
+impl ErrorType for Silent {
+    type Error = std::io::Error;
+}
+
+impl Read for Silent {
+    async fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(out).await
+    }
+}
+
+impl Write for Silent {
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.write_all(bytes).await?;
+        if self.is_silent.take() {
+            pending::<()>().await;
+        }
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush().await
+    }
+}
+
+/// [MQTT-3.3.1-1]
+#[tokio::test(start_paused = true)]
+async fn what_may_have_got_out_with_a_write_that_was_given_up_is_repeated_with_dup() {
+    run(async {
+        let world = World::default();
+        let is_silent = Rc::new(Cell::new(false));
+        let resources = leak(Resources::<M, 4, 4, 4, 64, 256, 8>::new());
+        let random: fn() -> u32 = || 0;
+        let connector = Silencing(Dialler(world.clone()), is_silent.clone());
+        let made = new(
+            resources,
+            leak(options(&Setup::default())),
+            connector,
+            random,
+        );
+        let (client, mut runner) = made.unwrap();
+        spawn_local(async move { runner.run().await });
+        client.connected().await.unwrap();
+        is_silent.set(true);
+        client.publish("t", b"x", Retain::No).await.unwrap();
+        assert_eq!(world.links(), 2);
+        let again = world.frames(1);
+        let Packet::Publish(publish) = again[1].packet() else {
+            panic!("{again:?}");
+        };
+        assert_eq!(publish.delivery.dup(), Dup::Repeat);
     })
     .await;
 }
