@@ -34,12 +34,6 @@ impl GrowingStorage {
             ..Self::fixed(1, controls, 1)
         }
     }
-
-    /// Slots for publishes at present.
-    #[must_use]
-    pub fn publish_slots(&self) -> usize {
-        self.publishes.len()
-    }
 }
 
 impl Storage for GrowingStorage {
