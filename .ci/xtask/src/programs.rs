@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -93,6 +94,7 @@ fn run_example(workspace: &Workspace, example: &Example) -> Result<()> {
 
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     let manifest = "benches/peers/Cargo.toml";
+    let network = without_bbr(workspace)?;
     // The driver starts the other programs, each in a process of its own.
     cmd!(
         workspace.shell,
@@ -101,10 +103,47 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
     .run()?;
     cmd!(
         workspace.shell,
-        "cargo run --quiet --release --ignore-rust-version --manifest-path {manifest} -- {arguments...}"
+        "env {network...} cargo run --quiet --release --ignore-rust-version --manifest-path {manifest} -- {arguments...}"
     )
     .run()?;
     Ok(())
+}
+
+/// A command before which others use TCP without BBR: empty where it is not the default.
+///
+/// BBR spaces large writes by timers. On loopback these cost more than the bytes, and its estimate of the bandwidth
+/// decides by chance whether they run: figures of one program differ by two. Sockets take their congestion control
+/// from the network namespace.
+fn without_bbr(workspace: &Workspace) -> Result<Vec<&'static str>> {
+    const NAMESPACE: [&str; 8] = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--net",
+        "sh",
+        "-c",
+        "ip link set lo up && echo cubic > /proc/sys/net/ipv4/tcp_congestion_control && exec \"$@\"",
+        "sh",
+    ];
+    let is_bbr = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")
+        .is_ok_and(|name| name.trim() == "bbr");
+    if !is_bbr {
+        return Ok(Vec::new());
+    }
+    let tried = cmd!(workspace.shell, "env {NAMESPACE...} true")
+        .quiet()
+        .ignore_status()
+        .output()?;
+    if tried.status.success() {
+        return Ok(NAMESPACE.to_vec());
+    }
+    eprintln!(
+        "note: TCP uses BBR here, with which the rows of 64 KiB vary by two, and a network namespace without it cannot \
+         be made ({}). Install what is missing (apt-get install iproute2 util-linux), or, as root, run \
+         `sysctl -w net.ipv4.tcp_congestion_control=cubic` first.",
+        String::from_utf8_lossy(&tried.stderr).trim()
+    );
+    Ok(Vec::new())
 }
 
 #[cfg(test)]
