@@ -283,16 +283,24 @@ impl Client {
         }
     }
 
-    /// The state of the connection, to look at or to wait for changes of.
+    /// The state of the connection, to look at or to wait for changes of. [`Closed`](ConnectionState::Closed) is the last
+    /// one: waiting for another fails then, at once for a receiver that is asked for after the end.
     #[must_use]
     pub fn connection(&self) -> watch::Receiver<ConnectionState> {
-        self.shared.connection.subscribe()
+        self.shared.observers.connection()
     }
 
-    /// Events from now on. A receiver that falls behind by more than 256 misses the oldest.
+    /// Events: the first receiver has all of them since the start of the client, each later one those from now on.
+    ///
+    /// A receiver that falls behind by more than 256 misses the oldest, and is told how many
+    /// ([`Lagged`](broadcast::error::RecvError::Lagged)); so is the first one, if it is asked for that late. Events from now
+    /// on alone are those of [`resubscribe`](broadcast::Receiver::resubscribe).
+    ///
+    /// Behind [`Event::Closed`] the receiver is [`Closed`](broadcast::error::RecvError::Closed), whoever still holds a
+    /// handle; one that is asked for later is from the beginning, unless it is the first.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.shared.events()
+        self.shared.observers.events()
     }
 
     /// Counters since the start.
@@ -400,7 +408,7 @@ impl UndeliveredMessage {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("connection", &*self.shared.connection.borrow())
+            .field("connection", &*self.connection().borrow())
             .finish_non_exhaustive()
     }
 }

@@ -157,7 +157,7 @@ impl Driver {
                     };
                     self.shared.lock().stats.failed_attempts += 1;
                     warn!(%error, ?retry_in, "cannot connect");
-                    self.shared.emit(Event::ConnectFailed {
+                    self.shared.observers.emit(Event::ConnectFailed {
                         error: Arc::clone(&error),
                         retry_in,
                     });
@@ -182,11 +182,12 @@ impl Driver {
                         (None, _) => Some(self.next_delay()),
                     };
                     info!(%reason, ?retry_in, "disconnected");
-                    self.shared
-                        .connection
-                        .send_replace(ConnectionState::Connecting);
+                    let observers = &self.shared.observers;
+                    observers.set_connection(ConnectionState::Connecting);
                     self.watch_closing(&reason);
-                    self.shared.emit(Event::Disconnected { reason, retry_in });
+                    self.shared
+                        .observers
+                        .emit(Event::Disconnected { reason, retry_in });
                     if let Some(error) = terminal {
                         return CloseReason::Session(error);
                     }
@@ -254,7 +255,9 @@ impl Driver {
                 times,
                 "the broker closes each connection soon: does another client use the same client id?"
             );
-            self.shared.emit(Event::RepeatedlyClosed { times });
+            self.shared
+                .observers
+                .emit(Event::RepeatedlyClosed { times });
         }
     }
 

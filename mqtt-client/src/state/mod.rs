@@ -2,6 +2,7 @@
 mod completion;
 mod deferred;
 mod item;
+mod observers;
 mod output;
 mod pool;
 mod queue;
@@ -11,21 +12,19 @@ mod waiters;
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use mqtt_codec::session::{AckToken, Session};
 use mqtt_codec::wire::{QoS, TopicName};
-use tokio::{
-    sync::{broadcast, watch},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 pub(crate) use self::{
     completion::{Completion, CompletionKey, Completions},
     deferred::{Deferred, Foreign, Locked},
     item::{HeapStorage, Item, Payload, Publication, TopicText},
+    observers::Observers,
     output::{ENOUGH, Output, SHARED_FROM, SLICES},
     pool::Pool,
     queue::{Arrival, Body, Queue},
@@ -46,9 +45,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) tuning: Tuning,
     pub(crate) start: SessionStart,
-    /// Made when somebody first asks for events.
-    events: OnceLock<broadcast::Sender<Event>>,
-    pub(crate) connection: watch::Sender<ConnectionState>,
+    pub(crate) observers: Observers,
 }
 
 #[derive(Debug)]
@@ -170,22 +167,8 @@ impl Shared {
             }),
             tuning,
             start,
-            events: OnceLock::new(),
-            connection: watch::Sender::new(ConnectionState::Connecting),
+            observers: Observers::new(),
         })
-    }
-
-    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
-        self.events
-            .get_or_init(|| broadcast::Sender::new(EVENTS))
-            .subscribe()
-    }
-
-    pub(crate) fn emit(&self, event: Event) {
-        if let Some(events) = self.events.get() {
-            // nobody listens at the moment: fine
-            events.send(event).ok();
-        }
     }
 
     /// What becomes of a subscription whose last stream is dropped.
@@ -241,13 +224,12 @@ impl Shared {
         let deferred = mem::take(&mut state.deferred);
         drop(locked);
         // before anybody is woken by it
-        self.connection.send_replace(ConnectionState::Closed {
+        self.observers.set_connection(ConnectionState::Closed {
             reason: reason.clone(),
         });
         drop(deferred);
-        self.emit(Event::Closed {
-            reason: reason.clone(),
-        });
+        self.observers.emit(Event::Closed { reason });
+        self.observers.end();
     }
 }
 
@@ -465,9 +447,6 @@ impl State {
         stats
     }
 }
-
-/// Events kept for a subscriber that does not read them.
-const EVENTS: usize = 256;
 
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {

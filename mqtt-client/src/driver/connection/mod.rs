@@ -169,7 +169,7 @@ impl<'d> Connection<'d> {
                 Event::Connected { address, session } => {
                     info!(%address, ?session, "connected");
                     let connected = ConnectionState::Connected { session: *session };
-                    self.driver.shared.connection.send_replace(connected);
+                    self.driver.shared.observers.set_connection(connected);
                 }
                 Event::Suspect { topic, attempts } if *attempts >= 3 => {
                     warn!(
@@ -191,7 +191,7 @@ impl<'d> Connection<'d> {
                 }
                 _ => {}
             }
-            self.driver.shared.emit(event);
+            self.driver.shared.observers.emit(event);
         }
     }
 }

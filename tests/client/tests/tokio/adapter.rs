@@ -66,7 +66,10 @@ impl Adapter for Tokio {
     type Happenings = Events;
 
     fn start(world: &World, setup: Setup) -> Self {
-        Self(Client::start(options(world, &setup)).expect("the options are right"))
+        let client = Client::start(options(world, &setup)).expect("the options are right");
+        // the first receiver has what happened before it was asked for
+        drop(client.events());
+        Self(client)
     }
 
     async fn connected(&self) -> Result<(), Failure> {

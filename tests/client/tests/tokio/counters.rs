@@ -190,7 +190,7 @@ async fn a_message_that_waits_for_room_is_lost_with_its_connection_if_the_sessio
             ..Setup::default()
         };
         let client = Client::connect(options(&world, &setup)).await.unwrap();
-        let mut events = client.events();
+        let mut events = client.events().resubscribe();
         let mut stream = client.subscribe("t", QOS1).await.unwrap();
         let received = client.stats().bytes_received;
         for n in 0..2u8 {

@@ -221,7 +221,7 @@ async fn a_broker_that_closes_now_and_then_is_no_sign_of_a_client_id_used_twice(
     limited(async {
         let world = World::default();
         let client = connected(&world, Setup::default()).await;
-        let mut events = client.events();
+        let mut events = client.events().resubscribe();
         for n in 0..6 {
             // longer than a connection takes to be stable
             tokio::time::sleep(Duration::from_secs(60)).await;

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use client_tests::{Setup, World};
-use mqtt_client::{Client, PayloadSource, PublishError, QoS};
+use mqtt_client::{Client, Event, PayloadSource, PublishError, QoS};
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
 use tokio::{
@@ -51,7 +51,7 @@ struct Caller(Client);
 
 impl Caller {
     fn call(&self) {
-        let _ = self.0.stats();
+        let _ = (self.0.stats(), self.0.events(), self.0.connection());
         self.0.publish("called", "x").try_enqueue().ok();
     }
 }
@@ -210,6 +210,7 @@ fn a_waker_may_call_the_client_when_it_is_woken_or_dropped() {
         world.broker(|broker| broker.ack_order = AckOrder::Held);
         let mut connection = client.connection();
         connection.borrow_and_update();
+        let mut events = client.events();
         let mut acks = Vec::new();
         for _ in 0..2 {
             let publish = client.publish("t", "x").qos(QOS1);
@@ -230,7 +231,12 @@ fn a_waker_may_call_the_client_when_it_is_woken_or_dropped() {
             poll_twice(&client, async {
                 drop(client.unsubscribe("u").into_future().await);
             }),
+        ];
+        let _watching = [
             poll_twice(&client, async { drop(connection.changed().await) }),
+            poll_twice(&client, async {
+                while !matches!(events.recv().await, Ok(Event::Closed { .. })) {}
+            }),
         ];
         world.arrived(PacketType::Publish, 2).await;
         world.broker(|broker| {

@@ -11,6 +11,7 @@ mod peers;
 mod runtime;
 mod sources;
 mod streams;
+mod watching;
 mod wrong_input;
 
 use adapter::Tokio;

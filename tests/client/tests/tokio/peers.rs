@@ -142,7 +142,7 @@ async fn mqtt_protocol_core_a_connection_lost_inside_a_packet_leaves_nothing_to_
         b"\x20\x02\x00",
     ] {
         let (world, client) = connected(&Setup::default()).await;
-        let mut events = client.events();
+        let mut events = client.events().resubscribe();
         world.inject(half);
         while client.stats().bytes_received < 4 + half.len() as u64 {
             sleep(Duration::from_millis(1)).await;

@@ -354,7 +354,7 @@ async fn an_incoming_message_over_the_limit_is_told_and_acknowledged_or_closes()
         let options = options.packet_limit(1_000).oversized(policy);
         let client = Client::connect(options).await.unwrap();
         let mut stream = client.subscribe("t", QoS::AtLeastOnce).await.unwrap();
-        let mut events = client.events();
+        let mut events = client.events().resubscribe();
         world.broker(|broker| {
             broker.publish("t", &[0; 2_000], QoS::AtLeastOnce);
             broker.publish("t", b"behind", QoS::AtLeastOnce);

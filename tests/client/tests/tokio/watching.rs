@@ -1,0 +1,138 @@
+//! What is told to those who watch a client, and when that ends.
+use std::time::Duration;
+
+use client_tests::{Setup, World};
+use mqtt_client::{Client, ConnectionState, Event};
+use tokio::{
+    sync::broadcast::{
+        Receiver,
+        error::{RecvError, TryRecvError},
+    },
+    time::{sleep, timeout},
+};
+
+use crate::adapter::options;
+
+/// A client that has tried so often, in vain, to connect.
+async fn after_failures(world: &World, failures: u64) -> Client {
+    world.set_down(true);
+    let setup = Setup {
+        keep_trying: true,
+        backoff: (Duration::from_millis(1), Duration::from_millis(2)),
+        ..Setup::default()
+    };
+    let client = Client::start(options(world, &setup)).unwrap();
+    while client.stats().failed_attempts < failures {
+        sleep(Duration::from_millis(1)).await;
+    }
+    world.set_down(false);
+    client.connected().await.unwrap();
+    client
+}
+
+/// The next one that is here already.
+fn here(events: &mut Receiver<Event>) -> Event {
+    events.try_recv().expect("it has happened")
+}
+
+async fn assert_closes(events: &mut Receiver<Event>) {
+    let limit = Duration::from_secs(60);
+    let closed = timeout(limit, async {
+        while !matches!(events.recv().await, Ok(Event::Closed { .. })) {}
+        events.recv().await
+    });
+    let end = closed.await.expect("it ends").unwrap_err();
+    assert_eq!(end, RecvError::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_receiver_has_the_events_since_the_start() {
+    for failures in [1, 20] {
+        let world = World::default();
+        let client = after_failures(&world, failures).await;
+        let mut first = client.events();
+        let mut second = client.events();
+        for _ in 0..client.stats().failed_attempts {
+            assert!(matches!(here(&mut first), Event::ConnectFailed { .. }));
+        }
+        assert!(matches!(here(&mut first), Event::Connected { .. }));
+        assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
+        assert_eq!(second.try_recv().unwrap_err(), TryRecvError::Empty);
+        world.cut();
+        for events in [&mut first, &mut second] {
+            assert!(matches!(
+                events.recv().await,
+                Ok(Event::Disconnected { .. })
+            ));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_receiver_that_comes_late_is_told_how_much_it_has_missed() {
+    let world = World::default();
+    let client = after_failures(&world, 300).await;
+    let failures = client.stats().failed_attempts;
+    let mut events = client.events();
+    let lagged = events.try_recv().unwrap_err();
+    // and one more for the connection
+    assert_eq!(lagged, TryRecvError::Lagged(failures + 1 - 256));
+    for _ in 0..255 {
+        assert!(matches!(here(&mut events), Event::ConnectFailed { .. }));
+    }
+    assert!(matches!(here(&mut events), Event::Connected { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_end_with_the_client_though_a_handle_lives() {
+    let world = World::default();
+    let client = Client::connect(options(&world, &Setup::default()))
+        .await
+        .unwrap();
+    let (mut first, mut second) = (client.events(), client.events());
+    client.disconnect().await.unwrap();
+    assert_closes(&mut first).await;
+    assert_closes(&mut second).await;
+    let mut later = client.events();
+    assert_eq!(later.recv().await.unwrap_err(), RecvError::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_events_after_the_end_alone_has_all_of_them() {
+    for failures in [0, 20] {
+        let world = World::default();
+        let client = after_failures(&world, failures).await;
+        client.disconnect().await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        let mut events = client.events();
+        for _ in 0..client.stats().failed_attempts {
+            assert!(matches!(here(&mut events), Event::ConnectFailed { .. }));
+        }
+        assert!(matches!(here(&mut events), Event::Connected { .. }));
+        assert_closes(&mut events).await;
+        let mut later = client.events();
+        assert_eq!(later.recv().await.unwrap_err(), RecvError::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_of_the_connection_ends_with_the_client_though_a_handle_lives() {
+    let world = World::default();
+    let client = Client::connect(options(&world, &Setup::default()))
+        .await
+        .unwrap();
+    let mut before = client.connection();
+    client.disconnect().await.unwrap();
+    let mut after = client.connection();
+    before.changed().await.unwrap();
+    for connection in [&mut before, &mut after] {
+        let state = connection.borrow_and_update().clone();
+        assert!(matches!(state, ConnectionState::Closed { .. }), "{state:?}");
+        let limit = Duration::from_secs(60);
+        let changed = timeout(limit, connection.changed()).await;
+        changed.expect("it ends").unwrap_err();
+    }
+    // and whoever asks by another way is answered
+    client.connected().await.unwrap_err();
+    client.disconnect().await.unwrap();
+}
