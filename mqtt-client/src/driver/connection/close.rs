@@ -11,7 +11,7 @@ use mqtt_codec::session::{Error, Next, Timeout};
 use tokio::io::AsyncWrite;
 use tracing::debug;
 
-use super::{Connection, End, Ended, Outcome, read::Reading};
+use super::{Connection, End, Ended, Outcome, ROUNDS, give_turn, read::Reading};
 use crate::{
     error::{ConnectError, ConnectFailure, ConnectPhase},
     events::DisconnectReason,
@@ -30,13 +30,15 @@ impl Connection<'_> {
             }
             self.needs_shutdown = false;
         }
-        loop {
+        for _ in 0..ROUNDS {
             self.input.clear();
             match ready!(self.input.poll_fill(cx, &mut self.transport)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(_) => {}
             }
         }
+        give_turn(cx);
+        Poll::Pending
     }
 
     /// Settles what the connection leaves behind.

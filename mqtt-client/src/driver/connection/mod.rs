@@ -86,8 +86,10 @@ enum End {
     Stopped,
 }
 
-/// Rounds of one poll, before others get their turn.
+/// Rounds of one poll, before others get their turn: not every transport is ever not ready.
 const ROUNDS: usize = 32;
+/// Writes of one poll.
+const WRITES: usize = 64;
 /// Time for DISCONNECT to be written.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -133,10 +135,11 @@ impl<'d> Connection<'d> {
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         // before anything is looked at, so that no wake-up is lost that comes meanwhile
         self.driver.shared.lock().set_driver(cx);
+        let mut writes = WRITES;
         for _ in 0..ROUNDS {
             let read = self.poll_read(cx)?;
-            let written = self.poll_write(cx)?;
-            if matches!(self.reading, Reading::Yielded(_)) {
+            let written = self.poll_write(cx, &mut writes)?;
+            if writes == 0 || matches!(self.reading, Reading::Yielded(_)) {
                 break;
             }
             if read.is_ready() || written.is_ready() {
@@ -157,9 +160,7 @@ impl<'d> Connection<'d> {
         }
         // what is due is due, however busy the connection
         self.check_clock()?;
-        // a plain wake-up would let a runtime of one thread come back here before it looks at its main future
-        let turn = pin!(tokio::task::yield_now());
-        let _ = turn.poll(cx);
+        give_turn(cx);
         Ok(())
     }
 
@@ -213,6 +214,13 @@ impl Future for Connection<'_> {
         ready!(self.poll_finish(cx));
         Poll::Ready(self.close(End::Finished))
     }
+}
+
+/// Has the driver polled again once others had their turn.
+fn give_turn(cx: &mut Context<'_>) {
+    // a plain wake-up would let a runtime of one thread come back here before it looks at its main future
+    let turn = pin!(tokio::task::yield_now());
+    let _ = turn.poll(cx);
 }
 
 /// CONNECT, as the first bytes to write.

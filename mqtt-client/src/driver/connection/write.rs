@@ -21,9 +21,14 @@ use crate::{
 };
 
 impl Connection<'_> {
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    /// Writes at most so often as `writes` says, which counts down.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        writes: &mut usize,
+    ) -> Result<Poll<()>, End> {
         let mut moved = Poll::Pending;
-        loop {
+        while *writes > 0 {
             if self.writing.is_empty() {
                 self.stage(cx)?;
                 if self.writing.is_empty() {
@@ -38,6 +43,7 @@ impl Connection<'_> {
                 Poll::Ready(Ok(n)) => {
                     self.writing.advance(n);
                     self.written += n;
+                    *writes -= 1;
                     self.needs_flush = true;
                     moved = Poll::Ready(());
                     if !self.writing.is_empty() {
@@ -49,6 +55,7 @@ impl Connection<'_> {
                 Poll::Ready(Err(error)) => return Err(End::Io(error)),
             }
         }
+        self.poll_flush(cx, moved)
     }
 
     /// TLS keeps bytes back until it is flushed.

@@ -11,6 +11,7 @@ mod peers;
 mod runtime;
 mod sources;
 mod streams;
+mod turns;
 mod watching;
 mod wrong_input;
 
