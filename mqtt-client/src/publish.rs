@@ -198,15 +198,14 @@ impl<'a> Publish<'a> {
     /// The same without waiting.
     ///
     /// # Errors
-    /// [`TryPublishError::Full`] if there is no room now; at QoS 0 also without connection. Nothing was sent then.
+    /// [`TryPublishError::Full`] if there is no room now, and at QoS 0, which does not wait for a connection,
+    /// [`TryPublishError::NotConnected`]. Nothing was sent then.
     pub fn try_enqueue(self) -> Result<PublishAck, TryPublishError> {
         let shared = &self.client.shared;
         let message = self.message?;
         let mut state = shared.lock();
-        if !state.room.line(message.qos).may_pass(None) {
-            return Err(TryPublishError::Full);
-        }
-        let accepted = state.accept(shared, &message)?;
+        let accepted = state.accept_in_turn(shared, &message, None)?;
+        let is_connected = state.session.is_connected();
         let driver = state.driver.take();
         drop(state);
         wake(driver);
@@ -216,6 +215,9 @@ impl<'a> Publish<'a> {
                 key,
                 outcome: None,
             }),
+            None if message.qos == QoS::AtMostOnce && !is_connected => {
+                Err(TryPublishError::NotConnected)
+            }
             None => Err(TryPublishError::Full),
         }
     }
@@ -388,12 +390,7 @@ impl Future for Accepting<'_> {
         };
         let mut locked = this.shared.lock();
         let state = &mut *locked;
-        let accepted = if state.room.line(message.qos).may_pass(this.ticket) {
-            state.accept(this.shared, message)
-        } else {
-            state.closed().map_or(Ok(None), |closed| Err(closed.into()))
-        };
-        let outcome = match accepted {
+        let outcome = match state.accept_in_turn(this.shared, message, this.ticket) {
             Ok(None)
                 if message.qos == QoS::AtMostOnce
                     && this.shared.tuning.qos0_overflow == Overflow::Drop =>
@@ -431,6 +428,19 @@ impl Drop for Accepting<'_> {
 }
 
 impl State {
+    /// The same as [`accept`](Self::accept), unless others wait before it: then there is no room.
+    fn accept_in_turn(
+        &mut self,
+        shared: &Shared,
+        message: &Outgoing<'_>,
+        ticket: Option<Ticket>,
+    ) -> Result<Option<Option<CompletionKey>>, PublishError> {
+        if self.room.line(message.qos).may_pass(ticket) {
+            return self.accept(shared, message);
+        }
+        self.closed().map_or(Ok(None), |closed| Err(closed.into()))
+    }
+
     /// Takes the message if there is room: `Some` of the key to wait on at QoS 1, `None` without room.
     fn accept(
         &mut self,

@@ -144,9 +144,14 @@ impl From<TopicError> for PublishError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TryPublishError {
-    /// The outbox is full, or, at QoS 0, there is no connection. Nothing was sent.
-    #[error("the outbox is full")]
+    /// The outbox has no room now, or others wait for it; at QoS 0 also while a longer message is under way or subscriptions
+    /// are renewed. Nothing was sent.
+    #[error("the outbox has no room now")]
     Full,
+    /// There is no connection now, which a message at QoS 0 needs; one at QoS 1 waits for it in the outbox. Nothing was
+    /// sent.
+    #[error("there is no connection, which QoS 0 needs")]
+    NotConnected,
     /// Anything else; waiting would not help.
     #[error(transparent)]
     Failed(#[from] PublishError),

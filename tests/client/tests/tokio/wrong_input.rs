@@ -1,8 +1,9 @@
 //! What callers and brokers can get wrong, each with its typed error; nothing that was accepted is lost.
-use std::time::Duration;
+use std::{future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use client_tests::{Setup, World};
+use futures::FutureExt;
 use mqtt_client::{
     Address, Capacity, Client, CloseReason, ConnectFailure, ConnectOptions, ConnectPhase,
     Credentials, DisconnectReason, Event, FilterError, OptionsError, Oversized, PublishError, QoS,
@@ -414,6 +415,43 @@ async fn a_message_is_refused_at_once_where_nothing_may_wait() {
     ));
     first.await.unwrap();
     publish().try_enqueue().unwrap().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_wait_is_told_what_it_would_wait_for() {
+    let world = World::default();
+    world.set_down(true);
+    let setup = Setup {
+        keep_trying: true,
+        ..Setup::default()
+    };
+    let options = options(&world, &setup).outbox(Capacity::new(10, 100_000));
+    let client = Client::start(options).unwrap();
+    let payload = vec![0; 60_000];
+    let publish = || client.publish("t", &payload);
+    // whether others wait or not
+    let refused = publish().try_enqueue();
+    assert!(matches!(refused, Err(TryPublishError::NotConnected)));
+    let mut waiting = publish().into_future();
+    assert!((&mut waiting).now_or_never().is_none());
+    let refused = publish().try_enqueue();
+    assert!(matches!(refused, Err(TryPublishError::NotConnected)));
+    // QoS 1 needs none
+    let ack = publish().qos(QoS::AtLeastOnce).try_enqueue().unwrap();
+    world.set_down(false);
+    waiting.await.unwrap();
+    ack.await.unwrap();
+    client.flush().await.unwrap();
+    drop(publish().try_enqueue().unwrap());
+    let refused = publish().try_enqueue();
+    assert!(matches!(refused, Err(TryPublishError::Full)), "{refused:?}");
+    let mut waiting = publish().into_future();
+    assert!((&mut waiting).now_or_never().is_none());
+    client.disconnect_within(Duration::ZERO).await.ok();
+    let refused = publish().try_enqueue();
+    let Err(TryPublishError::Failed(PublishError::Closed(_))) = refused else {
+        panic!("{refused:?}");
+    };
 }
 
 /// The calls that failed have done no harm.
