@@ -89,11 +89,14 @@ impl fmt::Display for SessionStart {
 /// | `client_id` | text | [`client_id`](Self::client_id) |
 /// | `start` | `resume`, `clean_slate` or `transient` | [`session_start`](Self::session_start) |
 /// | `user`, `password` | text; instead of `user:password@` | [`credentials`](Self::credentials) |
+/// | `ca_file` | path of a PEM file; with `mqtts` alone | `ca_file` |
 /// | `keep_alive` | whole seconds | [`keep_alive`](Self::keep_alive) |
+/// | `first_connect` | `return_error` or `keep_trying` | [`first_connect`](Self::first_connect) |
 /// | `connect_timeout` | seconds | [`connect_timeout`](Self::connect_timeout) |
 /// | `write_timeout` | seconds | [`write_timeout`](Self::write_timeout) |
 /// | `stall_timeout` | seconds | [`stall_timeout`](Self::stall_timeout) |
 /// | `ack_timeout` | seconds | [`ack_timeout`](Self::ack_timeout) |
+/// | `drain_timeout` | seconds | [`drain_timeout`](Self::drain_timeout) |
 /// | `max_attempts` | number | [`max_attempts`](Self::max_attempts) |
 /// | `in_flight` | number | [`in_flight`](Self::in_flight) |
 /// | `packet_limit` | bytes | [`packet_limit`](Self::packet_limit) |
@@ -138,8 +141,8 @@ impl ConnectOptions {
         }
     }
 
-    /// Checks every limit and combination, as connecting does. Asks neither the network nor a
-    /// provider.
+    /// Checks every limit and combination, as connecting does. Reads the CA file, if there is one; asks neither the network
+    /// nor a provider.
     ///
     /// # Errors
     /// [`OptionsError`] names the first option that is wrong.
@@ -178,6 +181,14 @@ impl ConnectOptions {
         config: std::sync::Arc<tokio_rustls::rustls::ClientConfig>,
     ) -> Self {
         self.tls = Some(tls::TlsChoice::Ready(config));
+        self
+    }
+
+    /// Trusts, with `mqtts` addresses, the certificates of this PEM file and no others, in place of [`tls`](Self::tls). The
+    /// file is read once, when the client is started: one that cannot be read, or holds no certificate, is an error then.
+    #[cfg(feature = "tls")]
+    pub fn ca_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.tls = Some(tls::TlsChoice::CaFile(path.into()));
         self
     }
 

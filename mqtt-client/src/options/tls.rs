@@ -1,5 +1,9 @@
 //! How TLS is done.
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer,
@@ -192,6 +196,15 @@ pub enum TlsOptionsError {
     /// A certificate given as a root is malformed.
     #[error("a root certificate cannot be used: {0}")]
     Certificate(rustls::Error),
+    /// The file of root certificates cannot be read, or ([`InvalidData`](io::ErrorKind::InvalidData)) holds none that can be
+    /// used.
+    #[error("no root certificate from {}: {error}", path.display())]
+    CaFile {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
     /// The private key is neither PKCS #8, PKCS #1 nor SEC1.
     #[error("the private key is neither PKCS #8, PKCS #1 nor SEC1")]
     UnknownKeyFormat,
@@ -219,6 +232,7 @@ pub enum TlsOptionsError {
 #[derive(Debug, Clone)]
 pub(super) enum TlsChoice {
     Options(TlsOptions),
+    CaFile(PathBuf),
     Ready(Arc<ClientConfig>),
 }
 
@@ -226,6 +240,7 @@ impl TlsChoice {
     pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, TlsOptionsError> {
         match self {
             Self::Options(options) => options.client_config().map(Arc::new),
+            Self::CaFile(path) => trusting(path)?.client_config().map(Arc::new),
             Self::Ready(config) => Ok(config.clone()),
         }
     }
@@ -235,6 +250,18 @@ impl TlsChoice {
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
+}
+
+/// Options that trust what the file holds.
+fn trusting(path: &Path) -> Result<TlsOptions, TlsOptionsError> {
+    let wrong = |error| TlsOptionsError::CaFile {
+        path: path.to_owned(),
+        error,
+    };
+    let pem = fs::read(path).map_err(wrong)?;
+    TlsOptions::without_public_roots()
+        .roots_pem(&pem)
+        .map_err(|error| wrong(io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsOptionsError> {

@@ -15,8 +15,8 @@ pub enum UrlError {
         /// The scheme as written.
         scheme: String,
     },
-    /// `mqtts://` in a build without the feature `tls`.
-    #[error("mqtts:// needs the cargo feature `tls`, which this program was built without")]
+    /// `mqtts://`, or the parameter `ca_file`, in a build without the feature `tls`.
+    #[error("TLS needs the cargo feature `tls`, which this program was built without")]
     TlsNotBuilt,
     /// `unix:` on a system without Unix sockets.
     #[error("unix: URLs need a system with Unix sockets")]

@@ -4,7 +4,8 @@
 //! A password may stand in the text being parsed, and a careless one (`/`, `?` or `#` not
 //! percent-encoded) moves the boundaries of the parts. So no error repeats a part of the URL except
 //! a scheme or a parameter's name, and these only after it is certain that they cannot be a piece
-//! of the password: see [`UrlError::UnescapedAt`].
+//! of the password: see [`UrlError::UnescapedAt`]. What stands behind `ca_file=` is told when that
+//! file cannot be read.
 mod error;
 mod parts;
 #[cfg(test)]
@@ -14,19 +15,22 @@ use std::{borrow::Cow, str::FromStr, time::Duration};
 
 pub use self::error::UrlError;
 use self::parts::{percent_decode, split};
-use super::{Address, ConnectOptions, Credentials, SessionStart, tuning};
+use super::{Address, ConnectOptions, Credentials, FirstConnect, SessionStart, tuning};
 
 /// The query parameters of a broker URL, in the order in which errors list them.
-const PARAMETERS: [&str; 12] = [
+const PARAMETERS: [&str; 15] = [
     "client_id",
     "start",
     "user",
     "password",
+    "ca_file",
     "keep_alive",
+    "first_connect",
     "connect_timeout",
     "write_timeout",
     "stall_timeout",
     "ack_timeout",
+    "drain_timeout",
     "max_attempts",
     "in_flight",
     "packet_limit",
@@ -120,11 +124,14 @@ impl ConnectOptions {
         Ok(match value.parameter {
             "client_id" => self.client_id(&*value.text),
             "start" => self.session_start(value.session_start()?),
+            "ca_file" => self.with_ca_file(value)?,
             "keep_alive" => self.keep_alive(value.keep_alive()?),
+            "first_connect" => self.first_connect(value.first_connect()?),
             "connect_timeout" => self.connect_timeout(value.seconds()?),
             "write_timeout" => self.write_timeout(value.seconds()?),
             "stall_timeout" => self.stall_timeout(value.seconds()?),
             "ack_timeout" => self.ack_timeout(value.seconds()?),
+            "drain_timeout" => self.drain_timeout(value.seconds()?),
             "max_attempts" => self.max_attempts(value.number()?),
             "in_flight" => self.in_flight(value.number()?),
             "packet_limit" => self.packet_limit(value.number()?),
@@ -132,6 +139,19 @@ impl ConnectOptions {
                 unreachable!("`{parameter}` is not in PARAMETERS or is handled by the caller")
             }
         })
+    }
+
+    #[cfg(feature = "tls")]
+    fn with_ca_file(self, value: &Value<'_>) -> Result<Self, UrlError> {
+        match &*value.text {
+            "" => Err(value.wrong("the path of a PEM file")),
+            path => Ok(self.ca_file(path)),
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn with_ca_file(self, _: &Value<'_>) -> Result<Self, UrlError> {
+        Err(UrlError::TlsNotBuilt)
     }
 }
 
@@ -199,6 +219,14 @@ impl Value<'_> {
             "clean_slate" => Ok(SessionStart::CleanSlate),
             "transient" => Ok(SessionStart::Transient),
             _ => Err(self.wrong("`resume`, `clean_slate` or `transient`")),
+        }
+    }
+
+    fn first_connect(&self) -> Result<FirstConnect, UrlError> {
+        match &*self.text {
+            "return_error" => Ok(FirstConnect::ReturnError),
+            "keep_trying" => Ok(FirstConnect::KeepTrying),
+            _ => Err(self.wrong("`return_error` or `keep_trying`")),
         }
     }
 

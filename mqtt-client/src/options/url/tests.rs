@@ -82,7 +82,8 @@ fn reads_user_and_password() {
 fn reads_every_parameter() {
     let settings = settings(
         "mqtt://b?client_id=gw%201&start=clean_slate&keep_alive=30&connect_timeout=1.5&write_timeout=2\
-         &stall_timeout=3&ack_timeout=4&max_attempts=5&in_flight=6&packet_limit=4096&user=u&password=p",
+         &stall_timeout=3&ack_timeout=4&max_attempts=5&in_flight=6&packet_limit=4096&user=u&password=p\
+         &drain_timeout=0.25&first_connect=keep_trying",
     );
     assert_eq!(settings.session.client_id().as_str(), "gw 1");
     assert_eq!(settings.session.start, SessionStart::CleanSlate);
@@ -95,6 +96,54 @@ fn reads_every_parameter() {
     assert_eq!(tuning.max_attempts, Some(5));
     assert_eq!(tuning.in_flight, 6);
     assert_eq!(tuning.packet_limit, 4_096);
+    assert_eq!(tuning.drain_timeout, Duration::from_millis(250));
+    assert_eq!(tuning.first_connect, FirstConnect::KeepTrying);
+    let returns = self::settings("mqtt://b?first_connect=return_error");
+    assert_eq!(returns.tuning.first_connect, FirstConnect::ReturnError);
+}
+
+#[cfg(feature = "ring")]
+#[test]
+fn trusts_the_certificates_of_a_file() {
+    use crate::options::{OptionsError, TlsOptionsError};
+    use std::io::ErrorKind;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let made = rcgen::generate_simple_self_signed(["broker".to_owned()]).unwrap();
+    let ca = file("c a.pem", &made.cert.pem()).replace(' ', "%20");
+    assert!(
+        settings(&format!("mqtts://broker?ca_file={ca}"))
+            .tls
+            .is_some()
+    );
+    // it would not be used
+    let options: ConnectOptions = format!("mqtt://broker?ca_file={ca}").parse().unwrap();
+    let error = options.validate().unwrap_err();
+    assert!(matches!(error, OptionsError::TlsWithoutAddress), "{error}");
+    let key = made.signing_key.serialize_pem();
+    let wrong = [
+        (file("key.pem", &key), ErrorKind::InvalidData),
+        (
+            folder.path().join("none").to_str().unwrap().to_owned(),
+            ErrorKind::NotFound,
+        ),
+    ];
+    for (path, kind) in wrong {
+        let options: ConnectOptions = format!("mqtts://broker?ca_file={path}").parse().unwrap();
+        let error = options.validate().unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(&path), "{shown}");
+        assert!(key.lines().all(|line| !shown.contains(line)), "{shown}");
+        let OptionsError::Tls(TlsOptionsError::CaFile { error, .. }) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(error.kind(), kind);
+    }
 }
 
 #[test]
@@ -158,6 +207,8 @@ fn names_what_is_wrong() {
         ("unix://host/run/m.sock", UrlError::UnixHost),
         #[cfg(not(feature = "tls"))]
         ("mqtts://broker", UrlError::TlsNotBuilt),
+        #[cfg(not(feature = "tls"))]
+        ("mqtt://broker?ca_file=ca.pem", UrlError::TlsNotBuilt),
     ];
     for (url, expected) in rows {
         assert_eq!(error(url), expected, "{url}");
@@ -174,6 +225,12 @@ fn names_the_parameter_with_a_wrong_value() {
         ("keep_alive", "keep_alive"),
         ("start=clean", "start"),
         ("connect_timeout=0", "connect_timeout"),
+        ("drain_timeout=0", "drain_timeout"),
+        ("drain_timeout=soon", "drain_timeout"),
+        ("first_connect=true", "first_connect"),
+        ("first_connect", "first_connect"),
+        #[cfg(feature = "tls")]
+        ("ca_file=", "ca_file"),
         ("write_timeout=-1", "write_timeout"),
         ("stall_timeout=NaN", "stall_timeout"),
         ("ack_timeout=86401", "ack_timeout"),

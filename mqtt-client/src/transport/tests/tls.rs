@@ -165,6 +165,22 @@ async fn a_server_with_a_certificate_of_an_own_root_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_url_names_the_file_of_those_who_are_trusted() {
+    let (ours, other) = (Authority::new("Our CA"), Authority::new("Another CA"));
+    for (authority, is_trusted) in [(&ours, true), (&other, false)] {
+        let identity = authority.issue("localhost", |_| {});
+        let (address, _server) = serve(server_config(&TLS13, &identity)).await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), ours.certificate.pem()).unwrap();
+        let (port, path) = (address.port(), file.path().display());
+        let options: ConnectOptions = format!("mqtts://localhost:{port}?ca_file={path}")
+            .parse()
+            .unwrap();
+        assert_eq!(open_first(options).await.is_ok(), is_trusted);
+    }
+}
+
+#[tokio::test]
 async fn an_ip_address_is_a_name_too() {
     let authority = Authority::new("Our CA");
     let (address, server) =
