@@ -33,7 +33,8 @@ pub struct Stats {
     /// Received QoS 0 messages dropped because a queue was full.
     pub dropped_by_full_queue: u64,
     /// Received messages that matched no stream and were dropped: at QoS 0, with
-    /// [`Unmatched::Discard`](crate::Unmatched::Discard), or of a subscription that was ended.
+    /// [`Unmatched::Discard`](crate::Unmatched::Discard), or of a subscription that was ended. Also those left unread in a
+    /// stream that was dropped: at QoS 0, or of a subscription that was ended before.
     pub dropped_unmatched: u64,
     /// Received QoS 1 messages discarded because consumers stalled. The broker of a persistent session, to which they are
     /// not acknowledged, sends them again. In a transient one they are lost. The message that waited for room when its

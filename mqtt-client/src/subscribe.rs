@@ -185,7 +185,8 @@ impl<'a> IntoFuture for Unsubscribe<'a> {
 ///
 /// Dropping it unsubscribes in a [`Transient`](crate::SessionStart::Transient) session; in one that persists it only lets go:
 /// QoS 1 messages are held for the next stream, those it had not taken beyond the bounds of the default queue if need
-/// be: it takes nothing more until it has room again. Use [`Client::unsubscribe`] to end the subscription.
+/// be ([`ConnectOptions::queue`](crate::ConnectOptions::queue)): it takes nothing more until it has room again. Those at QoS 0
+/// are dropped and [counted](crate::Stats::dropped_unmatched). Use [`Client::unsubscribe`] to end the subscription.
 pub struct Subscription {
     shared: Arc<Shared>,
     _handle: Arc<Handle>,

@@ -359,9 +359,14 @@ impl ConnectOptions {
         self
     }
 
-    /// What each queue of received messages holds, the default queue's too. More messages than the
+    /// What each queue of received messages takes in, the default queue's too. More messages than the
     /// broker sends unacknowledged (mosquitto: 20) keep reading from stopping. Default 1,024
     /// messages and 16 MiB; each at least 1.
+    ///
+    /// Bounded is what arrives. What one queue hands over to another comes beyond that, and the other takes nothing in until
+    /// it has room again: the default queue gets the QoS 1 messages that a dropped stream of a persistent session had not
+    /// taken, a new stream what the default queue held for it. No more than the broker has sent unacknowledged in its session
+    /// is handed over in all.
     pub fn queue(mut self, capacity: Capacity) -> Self {
         self.tuning.queue = capacity;
         self

@@ -321,6 +321,7 @@ impl State {
     }
 
     /// Takes back what a stream leaves behind: in a session that persists, QoS 1 messages wait for the next stream.
+    /// Those of QoS 0 are dropped.
     pub(crate) fn release_stream(
         &mut self,
         key: usize,
@@ -340,6 +341,7 @@ impl State {
         let blocks = queue.blocks;
         for queued in batch.drain(..).chain(rest) {
             if queued.receipt.is_none() {
+                self.stats.dropped_unmatched += 1;
                 continue;
             }
             let settlement = match unattached {
@@ -351,7 +353,10 @@ impl State {
                     continue;
                 }
                 // unsubscribed and let go: nobody will ask for it
-                Unattached::Keep | Unattached::KeepStanding => Settlement::Acknowledged,
+                Unattached::Keep | Unattached::KeepStanding => {
+                    self.stats.dropped_unmatched += 1;
+                    Settlement::Acknowledged
+                }
             };
             self.settle_queued(&queued, settlement);
         }

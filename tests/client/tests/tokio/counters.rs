@@ -319,3 +319,33 @@ async fn qos_0_waits_for_room_and_gets_it_however_small_the_outbox() {
         "{outcome:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_stream_leaves_unread_is_held_or_counted() {
+    for (start, held, given_up) in [(Start::Resume, 2, 0), (Start::Transient, 0, 2)] {
+        let world = World::default();
+        let setup = Setup {
+            start,
+            ..Setup::default()
+        };
+        let client = Client::connect(options(&world, &setup)).await.unwrap();
+        let stream = client.subscribe("t", QOS1).await.unwrap();
+        for qos in [
+            QoS::AtMostOnce,
+            QOS1,
+            QoS::AtMostOnce,
+            QOS1,
+            QoS::AtMostOnce,
+        ] {
+            world.broker(|broker| broker.publish("t", b"x", qos));
+        }
+        while client.stats().queued_messages < 5 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(stream);
+        let stats = client.stats();
+        assert_eq!(stats.dropped_unmatched, 3, "{start:?}");
+        assert_eq!(stats.queued_messages, held, "{start:?}");
+        assert_eq!(stats.given_up, given_up, "{start:?}");
+    }
+}
