@@ -58,10 +58,14 @@ async fn main(spawner: Spawner) {
 #[embassy_executor::task]
 async fn run(mut runner: BoardRunner) {
     let reason = runner
-        .run_with(|event| {
-            if let Event::Connected { session } = event {
-                println!("connected, session {session:?}");
+        .run_with(|event| match event {
+            Event::Connected { session } => println!("connected, session {session:?}"),
+            Event::ConnectFailed { reason, retry_in } => {
+                let next = retry_in.map(|time| format!("in {} ms", time.as_millis()));
+                let next = next.as_deref().unwrap_or("never");
+                println!("cannot connect: {reason}; again {next}");
             }
+            _ => {}
         })
         .await;
     println!("disconnected: {reason}");

@@ -1,4 +1,4 @@
-//! The session engine on a blocking socket: `cargo run --example sans_io_blocking [-- HOST:PORT]`.
+//! The session engine on a blocking socket: `cargo run --example sans_io_blocking [-- mqtt://HOST[:PORT]]`.
 use anyhow::{Context, Result};
 use mqtt_codec::session::{
     Config, Content, FixedStorage, Identity, Input, Instant, Next, Outgoing, Session,

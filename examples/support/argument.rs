@@ -1,8 +1,9 @@
 //! The one argument of a small example.
 use std::net::TcpStream;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Arg, Command};
+use mqtt_client::Address;
 
 use crate::start_broker;
 
@@ -23,11 +24,11 @@ pub fn broker_or_own(about: &'static str) -> Result<String> {
 
 /// What a socket wants, from the URL that the other examples take, once it is known to exist.
 fn address(broker: &str) -> Result<String> {
-    let host = broker.strip_prefix("mqtt://").unwrap_or(broker);
-    let address = match host.contains(':') {
-        true => host.to_owned(),
-        false => format!("{host}:1883"),
+    let address: Address = broker.parse()?;
+    let Address::Tcp(endpoint) = &address else {
+        bail!("this example speaks plain TCP alone: mqtt://HOST[:PORT], not {address}");
     };
-    TcpStream::connect(&address).with_context(|| format!("no broker at {address}"))?;
-    Ok(address)
+    let endpoint = endpoint.to_string();
+    TcpStream::connect(&endpoint).with_context(|| format!("no broker at {endpoint}"))?;
+    Ok(endpoint)
 }

@@ -20,7 +20,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Send {
-    /// File to send, at most 268,435,455 bytes with the topic: the longest message of MQTT. Without it, invented content.
+    /// File to send, at most 268,435,451 bytes with the topic: the longest message of MQTT. Without it, invented content.
     pub(crate) file: Option<PathBuf>,
     /// Bytes of invented content; k, M, Ki and Mi may follow the number.
     #[arg(long, default_value = "16M", value_parser = parse_size, conflicts_with = "file")]

@@ -2,7 +2,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     process::Stdio,
     sync::{
@@ -31,8 +31,12 @@ use crate::{
     receive::READY,
 };
 
+/// Topic and payload of the longest message at QoS 1: the largest remaining length of MQTT without the length of the topic
+/// and the packet id.
+const LONGEST: u64 = 268_435_455 - 4;
+
 pub(crate) async fn run(arguments: Send) -> Result<()> {
-    let (path, _invented) = content(&arguments)?;
+    let (path, _invented) = content(&arguments).await?;
     let mut place = arguments.place;
     let _receiver = if arguments.no_receiver {
         None
@@ -132,10 +136,7 @@ struct Cut {
 
 impl Watched {
     async fn new(path: PathBuf, bar: ProgressBar, cut: Option<Line>) -> Result<Self> {
-        let shown = path.display().to_string();
-        let file = FileSource::new(path)
-            .await
-            .with_context(|| format!("cannot read {shown}"))?;
+        let file = open(&path).await?;
         bar.set_length(file.len());
         let half = file.len() / 2;
         let cut = cut.map(|line| {
@@ -219,8 +220,17 @@ async fn start_receiver(place: &mut Place) -> Result<Child> {
     Ok(child)
 }
 
-/// The file to send, and what keeps it if it is an invented one.
-fn content(arguments: &Send) -> Result<(PathBuf, Option<NamedTempFile>)> {
+/// The file to send, and what keeps it if it is an invented one. Nothing was started yet: what is too long is refused.
+async fn content(arguments: &Send) -> Result<(PathBuf, Option<NamedTempFile>)> {
+    let len = match &arguments.file {
+        Some(path) => open(path).await?.len(),
+        None => arguments.size,
+    };
+    let longest = LONGEST - arguments.place.content().len() as u64;
+    ensure!(
+        len <= longest,
+        "{len} bytes are too long for a message of MQTT, which holds {longest} with this topic"
+    );
     match &arguments.file {
         Some(path) => Ok((path.clone(), None)),
         None => {
@@ -228,6 +238,11 @@ fn content(arguments: &Send) -> Result<(PathBuf, Option<NamedTempFile>)> {
             Ok((file.path().to_owned(), Some(file)))
         }
     }
+}
+
+async fn open(path: &Path) -> Result<FileSource> {
+    let file = FileSource::new(path).await;
+    file.with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// A file of `len` bytes that do not repeat soon.
