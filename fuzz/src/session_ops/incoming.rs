@@ -4,8 +4,9 @@ use mqtt_codec::wire::{
     SessionPresent, SubAck, SubAckCodes,
 };
 
+use super::connection::{Arriving, Link, Phase, Reading, Received, Verdict};
 use super::item::{Item, Kind};
-use super::world::{ACKS, Arriving, Link, Phase, Reading, Received, Sent, Stage, Verdict, World};
+use super::world::{ACKS, Sent, Stage, World};
 
 impl World {
     /// At most `budget` bytes from the broker arrive; the session takes what it can.

@@ -1,5 +1,8 @@
 //! Commands, input, time, partial writes and cuts in any order, against a model of what the session owes.
 
+mod broker;
+mod commands;
+mod connection;
 mod incoming;
 mod item;
 mod outgoing;
@@ -11,6 +14,7 @@ use std::num::{NonZeroU8, NonZeroU16};
 use mqtt_codec::session::{Config, Duration, Oversized, Start};
 
 use crate::source::Source;
+use connection::Verdict;
 use world::{Delivered, World};
 
 /// The input is settings and operations, each with its operands; see `examples/seeds.rs`.
@@ -66,8 +70,8 @@ fn step(world: &mut World, source: &mut Source<'_>) {
             Delivered::Output,
         ),
         17 => world.close(),
-        18 => world.settle_message(source.u8(), world::Verdict::Acknowledge),
-        19 => world.settle_message(source.u8(), world::Verdict::GiveUp),
+        18 => world.settle_message(source.u8(), Verdict::Acknowledge),
+        19 => world.settle_message(source.u8(), Verdict::GiveUp),
         20 => world.pause(),
         21 => world.resume(),
         22 => world.disconnect(),

@@ -1,8 +1,9 @@
 use mqtt_codec::session::Duration;
 use mqtt_codec::wire::{Delivery, Dup, Packet, PacketId, Publish, Retain, TopicName};
 
+use super::connection::{Arriving, Phase, Verdict};
 use super::item::Kind;
-use super::world::{Arriving, Phase, Sent, Verdict, World};
+use super::world::{Sent, World};
 
 const AT_MOST_ONCE_TOPIC: &str = "once/at/most";
 

@@ -1,6 +1,7 @@
 use mqtt_codec::session::{Duration, Event};
 
-use super::world::{Delivered, Phase, Reading, Stage, Verdict, World};
+use super::connection::{Phase, Reading, Verdict};
+use super::world::{Delivered, Stage, World};
 
 impl World {
     /// Time passes, and the caller acts on every deadline: it must come to rest without input or a transport.
