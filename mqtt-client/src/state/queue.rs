@@ -181,6 +181,7 @@ impl Queue {
     pub(crate) fn shrink(&mut self) {
         if self.items.is_empty() {
             self.items = VecDeque::new();
+            self.arena = BytesMut::new();
         }
     }
 
@@ -239,5 +240,31 @@ const fn index(qos: QoS) -> usize {
     match qos {
         QoS::AtMostOnce => 0,
         QoS::AtLeastOnce | QoS::ExactlyOnce => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frees_its_room_once_it_is_empty() {
+        let mut queue = Queue::new(Capacity::new(100, 10_000));
+        let arrival = Arrival {
+            topic_len: 1,
+            body: Body::Borrowed(b"t", b"payload"),
+            qos: QoS::AtMostOnce,
+            retain: Retain::No,
+            dup: Dup::First,
+        };
+        for _ in 0..100 {
+            queue.push(&arrival, None);
+        }
+        queue.shrink();
+        assert_eq!(queue.extract(|_| true).len(), 100);
+        queue.shrink();
+        assert_eq!((queue.items.capacity(), queue.arena.capacity()), (0, 0));
+        queue.push(&arrival, None);
+        assert_eq!(&*queue.extract(|_| true)[0].content.bytes, b"tpayload");
     }
 }

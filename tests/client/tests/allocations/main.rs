@@ -1,6 +1,7 @@
 //! What publishing costs in allocations, after a warm-up, and what futures leave behind that are dropped.
 #[path = "../support/counting.rs"]
 mod counting;
+mod idle;
 
 use std::{
     future::IntoFuture,
@@ -43,26 +44,34 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         filled += n;
-        let mut at = 0;
-        while filled - at >= 2 && filled - at >= 2 + usize::from(input[at + 1]) {
-            let packet = &input[at..at + 2 + usize::from(input[at + 1])];
-            match packet[0] {
-                0x10 => output.extend([0x20, 2, 0, 0]),
-                0x32 => {
-                    let id = 4 + usize::from(packet[3]);
-                    output.extend([0x40, 2, packet[id], packet[id + 1]]);
-                }
-                0xA2 => output.extend([0xB0, 2, packet[2], packet[3]]),
-                0xC0 => output.extend([0xD0, 0]),
-                _ => {}
-            }
-            at += packet.len();
-        }
+        let at = answer(&input[..filled], &mut output);
         input.copy_within(at..filled, 0);
         filled -= at;
         stream.write_all(&output)?;
         output.clear();
     }
+}
+
+/// Answers the packets that are whole and returns their length; QoS 0 messages to `t` are sent back.
+fn answer(input: &[u8], output: &mut Vec<u8>) -> usize {
+    let mut at = 0;
+    while input.len() - at >= 2 && input.len() - at >= 2 + usize::from(input[at + 1]) {
+        let packet = &input[at..at + 2 + usize::from(input[at + 1])];
+        match packet[0] {
+            0x10 => output.extend([0x20, 2, 0, 0]),
+            0x30 if packet[2..].starts_with(b"\x00\x01t") => output.extend(packet),
+            0x32 => {
+                let id = 4 + usize::from(packet[3]);
+                output.extend([0x40, 2, packet[id], packet[id + 1]]);
+            }
+            0x82 => output.extend([0x90, 3, packet[2], packet[3], 0]),
+            0xA2 => output.extend([0xB0, 2, packet[2], packet[3]]),
+            0xC0 => output.extend([0xD0, 0]),
+            _ => {}
+        }
+        at += packet.len();
+    }
+    at
 }
 
 /// Allocations of `MEASURED` rounds, after `WARM_UP` others.
