@@ -89,7 +89,7 @@ impl fmt::Display for SessionStart {
 /// | `client_id` | text | [`client_id`](Self::client_id) |
 /// | `start` | `resume`, `clean_slate` or `transient` | [`session_start`](Self::session_start) |
 /// | `user`, `password` | text; instead of `user:password@` | [`credentials`](Self::credentials) |
-/// | `ca_file` | path of a PEM file; with `mqtts` alone | `ca_file` |
+/// | `ca_file` | path of a PEM file; for `mqtts` | [`ca_file`](Self::ca_file) |
 /// | `keep_alive` | whole seconds | [`keep_alive`](Self::keep_alive) |
 /// | `first_connect` | `return_error` or `keep_trying` | [`first_connect`](Self::first_connect) |
 /// | `connect_timeout` | seconds | [`connect_timeout`](Self::connect_timeout) |

@@ -3,9 +3,14 @@ use std::future::{Future, IntoFuture};
 
 use client_tests::{Setup, World};
 use futures::{FutureExt, executor::block_on};
-use mqtt_client::{Client, CloseReason, PublishError, QoS, StartError, StreamError};
+use mqtt_client::{
+    Client, CloseReason, ConnectionState, Event, PublishError, QoS, StartError, StreamError,
+};
 use testkit::AckOrder;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::broadcast::error::TryRecvError,
+};
 
 use crate::adapter::options;
 
@@ -20,7 +25,7 @@ fn runtime() -> Runtime {
 fn every_pending_future_resolves_when_the_runtime_is_shut_down() {
     let runtime = runtime();
     let world = World::default();
-    let (client, ack, mut subscription) = runtime.block_on(async {
+    let (client, ack, mut subscription, mut events) = runtime.block_on(async {
         let client = Client::connect(options(&world, &Setup::default()))
             .await
             .unwrap();
@@ -28,7 +33,8 @@ fn every_pending_future_resolves_when_the_runtime_is_shut_down() {
         world.broker(|broker| broker.ack_order = AckOrder::Held);
         let publish = client.publish("t", "x").qos(QoS::AtLeastOnce);
         let ack = publish.enqueue().await.unwrap();
-        (client, ack, subscription)
+        let events = client.events();
+        (client, ack, subscription, events)
     });
     let publishing = client.publish("t", "y").qos(QoS::AtLeastOnce);
     let mut publishing = Box::pin(publishing.into_future());
@@ -37,7 +43,13 @@ fn every_pending_future_resolves_when_the_runtime_is_shut_down() {
     assert!(is_pending(&mut flushing));
     let mut unsubscribing = Box::pin(client.unsubscribe("t").into_future());
     assert!(is_pending(&mut unsubscribing));
+    let mut connection = client.connection();
     drop(runtime);
+    while !matches!(events.try_recv().unwrap(), Event::Closed { .. }) {}
+    assert_eq!(events.try_recv().unwrap_err(), TryRecvError::Closed);
+    let state = connection.borrow_and_update().clone();
+    assert!(matches!(state, ConnectionState::Closed { .. }), "{state:?}");
+    connection.has_changed().unwrap_err();
     assert_closed(block_on(ack));
     assert_closed(block_on(publishing));
     assert!(block_on(flushing).is_err());
