@@ -297,7 +297,7 @@ impl Client {
     /// on alone are those of [`resubscribe`](broadcast::Receiver::resubscribe).
     ///
     /// Behind [`Event::Closed`] the receiver is [`Closed`](broadcast::error::RecvError::Closed), whoever still holds a
-    /// handle; one that is asked for later is from the beginning, unless it is the first.
+    /// handle; one that is asked for after the end is so at once, unless it is the first.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.observers.events()
