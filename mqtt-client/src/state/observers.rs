@@ -21,7 +21,7 @@ pub(crate) struct Observers {
 
 #[derive(Debug, Default)]
 struct Events {
-    /// The first ones. A channel's buffer would be most of an idle client: it is made when somebody asks, or for more.
+    /// Those before there is a channel, whose buffer would be most of an idle client: it is made when somebody asks.
     early: Vec<Event>,
     channel: Option<Channel>,
     has_ended: bool,
@@ -37,8 +37,6 @@ struct Channel {
 
 /// Events kept for a receiver that does not read them.
 const EVENTS: usize = 256;
-/// Events kept without a channel.
-const EARLY: usize = 8;
 
 impl Observers {
     pub(crate) fn new() -> Self {
@@ -62,7 +60,7 @@ impl Observers {
 
     pub(crate) fn emit(&self, event: Event) {
         let mut events = lock(&self.events);
-        if events.channel.is_none() && events.early.len() < EARLY {
+        if events.channel.is_none() && events.early.len() < EVENTS {
             events.early.push(event);
             return;
         }
