@@ -131,6 +131,10 @@ impl<M: RawMutex> Drop for Supply<'_, M> {
 
 /// Takes the payload of a QoS 0 message that [`Client::publish_writer`] has begun.
 ///
+/// [`Client::disconnect`], and a session that goes on with a new connection, wait for the rest: the one until its limit
+/// is over, the other as long as the writer is not slower than [`Options::write_timeout`](crate::Options::write_timeout)
+/// allows.
+///
 /// # Cancel safety
 /// A `write` that is dropped has written nothing. If the writer is dropped before all bytes are written, the connection
 /// is closed, and the session resumes: nothing is ever padded.
@@ -178,7 +182,7 @@ impl<M: RawMutex> Write for Writer<'_, M> {
             if state.is_closed() {
                 return Some(Err(PublishError::Closed));
             }
-            if state.links != link || !state.session.is_connected() {
+            if !state.can_append(link) {
                 return Some(Err(PublishError::ConnectionLost));
             }
             Some(Ok(state.append(bytes))).filter(|n| *n != Ok(0))

@@ -65,7 +65,7 @@ pub(crate) struct State<'a> {
     /// Bytes handed out and written, from the start, modulo 2³².
     pub(crate) staged: u32,
     pub(crate) written: u32,
-    /// Connections opened, modulo 2³².
+    /// Connections that have ended, and failed attempts, modulo 2³².
     pub(crate) links: u32,
     /// Why the last stream was given up.
     pub(crate) cut: ReadError,

@@ -91,7 +91,6 @@ impl<'a> State<'a> {
         now: Instant,
         options: &Options<'_>,
     ) -> Result<(), DisconnectReason> {
-        self.links = self.links.wrapping_add(1);
         // both were checked, or are there, when the client was made
         let (Ok(identity), Some(transmit)) = (options.identity(), &mut self.transmit) else {
             return Err(DisconnectReason::Requested);
@@ -161,6 +160,7 @@ impl<'a> State<'a> {
             self.stats.lost_with_connection = self.stats.lost_with_connection.wrapping_add(lost);
             transmit.len = 0;
         }
+        self.links = self.links.wrapping_add(1);
         self.written = self.staged;
         self.awaited = None;
         if was_connected {
@@ -256,7 +256,14 @@ impl<'a> State<'a> {
             .transmit
             .as_ref()
             .is_some_and(|transmit| transmit.len == 0);
-        self.outbox.is_empty() && is_written
+        // within a QoS 0 message its writer is waited for
+        let is_whole = !self.session.is_connected() || self.session.accepts_at_most_once();
+        self.outbox.is_empty() && is_written && is_whole
+    }
+
+    /// Whether the rest of a QoS 0 message that was begun on this connection can still be sent.
+    pub(crate) const fn can_append(&self, link: u32) -> bool {
+        self.links == link && !self.session.wants_close()
     }
 
     /// Takes a message back whose publisher does not supply it any more, unless all of it is sent.

@@ -2,7 +2,7 @@
 mod adapter;
 mod cancel_safety;
 mod client;
-
+mod endings;
 mod limits;
 mod network;
 mod settings;

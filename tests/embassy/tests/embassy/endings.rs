@@ -1,0 +1,80 @@
+//! What a client that ends, or goes on with another connection, still does.
+use std::time::Duration;
+
+use client_tests::{Setup, World};
+use embedded_io_async::Write;
+use mqtt_client_embassy::{PublishError, QoS, Retain};
+use mqtt_codec::wire::PacketType;
+use tokio::time::{Instant, sleep};
+
+use crate::client::{connected, run, start};
+
+fn seconds(seconds: u64) -> embassy_time::Duration {
+    embassy_time::Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnecting_waits_for_a_writer() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut writer = client.publish_writer("t", 1_000, Retain::No).await.unwrap();
+        let writing = async {
+            for _ in 0..10 {
+                sleep(Duration::from_secs(1)).await;
+                writer.write_all(&[7; 100]).await.unwrap();
+            }
+        };
+        tokio::join!(client.disconnect_within(seconds(15)), writing);
+        world.all_closed().await;
+        let last = world.packet_types(0).split_off(1);
+        assert_eq!(last, [PacketType::Publish, PacketType::Disconnect]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnecting_waits_no_longer_than_its_limit_for_a_writer() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut writer = client.publish_writer("t", 1_000, Retain::No).await.unwrap();
+        writer.write_all(&[7; 100]).await.unwrap();
+        let before = Instant::now();
+        client.disconnect_within(seconds(3)).await;
+        assert_eq!(before.elapsed().as_secs(), 4);
+        let late = writer.write(&[7]).await;
+        assert_eq!(late, Err(PublishError::Closed));
+        world.all_closed().await;
+        assert_eq!(world.packet_types(0), [PacketType::Connect]);
+    })
+    .await;
+}
+
+/// A message that was given up is asked for again by connecting again.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_goes_on_with_a_new_connection_waits_for_a_writer() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            stall_timeout: Duration::from_secs(3),
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
+        inbox.next().await.unwrap().give_up();
+        sleep(Duration::from_secs(1)).await;
+        let mut writer = client.publish_writer("t", 1_000, Retain::No).await.unwrap();
+        for _ in 0..10 {
+            writer.write_all(&[7; 100]).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(inbox.next().await.unwrap().payload(), b"x");
+        assert_eq!(world.links(), 2);
+        world.arrived(PacketType::Publish, 1).await;
+        world.assert_no_complaints();
+    })
+    .await;
+}
