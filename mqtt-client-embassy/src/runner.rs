@@ -365,12 +365,12 @@ fn poll_limit<'a, M: RawMutex>(
     deadline: Instant,
     cx: &mut Context<'_>,
 ) -> Poll<Woken> {
+    let now = Instant::now();
     let stop_at = shared.with(|state| {
         // what has changed is looked at when the wait is over
         state.poll_changed(cx);
-        state.stop_due()
+        state.leave_if_due(now)
     });
-    let now = Instant::now();
     if stop_at <= now {
         return Poll::Ready(Woken::Stopped);
     }

@@ -15,7 +15,7 @@ pub(crate) enum Due {
     Stopped,
 }
 
-/// Time for DISCONNECT to be written.
+/// Time for the rest of a packet under way, and DISCONNECT, to be written.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl State<'_> {
@@ -35,13 +35,24 @@ impl State<'_> {
         }
     }
 
-    pub(crate) fn handle_due(&mut self, clock: Instant) -> Result<Due, Error> {
-        if self.stop_due() <= clock {
-            if let Stop::Leaving(_) = self.stop {
-                return Ok(Due::Stopped);
-            }
-            self.stop = Stop::Leaving(clock.saturating_add(LAST_WORDS));
+    /// Begins with the last words if it is time; when the client has to go on with its end after that.
+    #[inline(never)]
+    pub(crate) fn leave_if_due(&mut self, clock: Instant) -> Instant {
+        if matches!(self.stop, Stop::Draining(_)) && self.stop_due() <= clock {
             self.session.disconnect();
+            // without a connection there is nobody to hear them
+            let limit = match self.session.wants_close() {
+                true => clock,
+                false => clock.saturating_add(LAST_WORDS),
+            };
+            self.stop = Stop::Leaving(limit);
+        }
+        self.stop_due()
+    }
+
+    pub(crate) fn handle_due(&mut self, clock: Instant) -> Result<Due, Error> {
+        if self.leave_if_due(clock) <= clock {
+            return Ok(Due::Stopped);
         }
         let now = at(clock);
         if self.session.poll_timeout(now).is_none_or(|due| due > now) {

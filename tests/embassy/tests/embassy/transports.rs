@@ -1,19 +1,21 @@
 //! Transports that do what they may, and no more.
-use std::{cell::Cell, convert::Infallible, future::pending, rc::Rc};
+use std::{cell::Cell, convert::Infallible, future::pending, rc::Rc, time::Duration};
 
 use client_tests::{Setup, World};
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_io_async::{ErrorType, Read, Write};
 use mqtt_client_embassy::{ConnectError, Connector, Options, QoS, Resources, Retain, new};
-use mqtt_codec::wire::{Dup, Packet};
+use mqtt_codec::wire::{Dup, Packet, PacketType};
 use tokio::{
     io::DuplexStream,
+    sync::watch,
     task::{spawn_local, yield_now},
+    time::{Instant, sleep},
 };
 
 use crate::{
     adapter::{Dialler, leak, options},
-    client::{M, run},
+    client::{M, TestClient, run},
 };
 
 /// CONNACK, then PINGRESP for ever: each read finds one.
@@ -227,6 +229,99 @@ async fn what_may_have_got_out_with_a_write_that_was_given_up_is_repeated_with_d
             panic!("{again:?}");
         };
         assert_eq!(publish.delivery.dup(), Dup::Repeat);
+    })
+    .await;
+}
+
+/// Takes what is written only while its gate is open.
+struct Gated {
+    stream: FromTokio<DuplexStream>,
+    is_open: watch::Receiver<bool>,
+}
+
+struct Gate(Dialler, watch::Receiver<bool>);
+
+impl Connector for Gate {
+    type Connection<'c> = Gated;
+
+    async fn connect(&mut self) -> Result<Gated, ConnectError> {
+        Ok(Gated {
+            stream: self.0.connect().await?,
+            is_open: self.1.clone(),
+        })
+    }
+}
+
+impl ErrorType for Gated {
+    type Error = std::io::Error;
+}
+
+impl Read for Gated {
+    async fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(out).await
+    }
+}
+
+impl Write for Gated {
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.is_open.wait_for(|is_open| *is_open).await.unwrap();
+        self.stream.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush().await
+    }
+}
+
+/// A client with buffers of 256 bytes that is connected through a gate, which is open.
+async fn gated(world: &World) -> (TestClient, watch::Sender<bool>) {
+    let (gate, is_open) = watch::channel(true);
+    let resources = leak(Resources::<M, 4, 4, 4, 64, 256, 8>::new());
+    let random: fn() -> u32 = || 0;
+    let connector = Gate(Dialler(world.clone()), is_open);
+    let options = leak(options(&Setup::default()));
+    let (client, mut runner) = new(resources, options, connector, random).unwrap();
+    spawn_local(async move { runner.run().await });
+    client.connected().await.unwrap();
+    (client, gate)
+}
+
+/// Without DISCONNECT the broker publishes the will.
+#[tokio::test(start_paused = true)]
+async fn a_drain_limit_that_passes_within_a_write_leaves_time_for_the_last_words() {
+    run(async {
+        let world = World::default();
+        let (client, gate) = gated(&world).await;
+        gate.send_replace(false);
+        let publish = client.publish_at_most_once("t", &[7; 200], Retain::No);
+        publish.await.unwrap();
+        let open = async {
+            sleep(Duration::from_millis(1_900)).await;
+            gate.send_replace(true);
+        };
+        let limit = embassy_time::Duration::from_secs(1);
+        tokio::join!(client.disconnect_within(limit), open);
+        world.all_closed().await;
+        let last = world.packet_types(0).split_off(1);
+        assert_eq!(last, [PacketType::Publish, PacketType::Disconnect]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_takes_nothing_has_a_second_for_the_last_words() {
+    run(async {
+        let world = World::default();
+        let (client, gate) = gated(&world).await;
+        gate.send_replace(false);
+        let publish = client.publish_at_most_once("t", &[7; 200], Retain::No);
+        publish.await.unwrap();
+        let before = Instant::now();
+        let limit = embassy_time::Duration::from_secs(1);
+        client.disconnect_within(limit).await;
+        assert_eq!(before.elapsed().as_secs(), 2);
+        world.all_closed().await;
+        assert_eq!(world.packet_types(0), [PacketType::Connect]);
     })
     .await;
 }
