@@ -12,7 +12,7 @@ use mqtt_codec::session::{self, Backoff, Next};
 use mqtt_codec::wire::ConnectRefusal;
 
 use crate::{
-    CloseReason, ConnectError, Connector, DisconnectReason, Event, FirstConnect, Flushing, Options,
+    CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect, Flushing, Options,
     log::note,
     state::{Brought, Due, LAST_WORDS, Shared, Told, Transmit, Turn},
 };
@@ -53,7 +53,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
         }
     }
 
-    /// Connects, and connects again, until the client ends; why it does.
+    /// Connects, and connects again, until the client ends; why it does. Once it has ended this returns at once.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection and ends the client: whatever waits fails with
@@ -72,8 +72,11 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
         &mut self,
         mut observe: impl FnMut(Event<'_>),
     ) -> CloseReason {
-        let guard = Guard(self.shared);
         let shared = self.shared;
+        if let ConnectionState::Closed(reason) = shared.with(|state| state.connection) {
+            return reason;
+        }
+        let guard = Guard(shared);
         let config = &self.options.config;
         let (min_ms, max_ms) = self.options.backoff_ms;
         let mut backoff = Backoff::new(min_ms, max_ms, STABLE_AFTER);

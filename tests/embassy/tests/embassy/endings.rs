@@ -3,11 +3,25 @@ use std::time::Duration;
 
 use client_tests::{Setup, World};
 use embedded_io_async::Write;
-use mqtt_client_embassy::{PublishError, QoS, Retain};
+use mqtt_client_embassy::{
+    CloseReason, ConnectionState, PublishError, QoS, Resources, Retain, Runner, new,
+};
 use mqtt_codec::wire::PacketType;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{connected, run, start};
+use crate::{
+    adapter::{Dialler, leak, options},
+    client::{M, TestClient, connected, run, start},
+};
+
+type TestRunner = Runner<'static, M, Dialler, fn() -> u32>;
+
+fn client_and_runner(world: &World) -> (TestClient, TestRunner) {
+    let resources = leak(Resources::<M, 4, 4, 4, 64, 256>::new());
+    let options = leak(options(&Setup::default()));
+    let random: fn() -> u32 = || 0;
+    new(resources, options, Dialler(world.clone()), random).unwrap()
+}
 
 fn seconds(seconds: u64) -> embassy_time::Duration {
     embassy_time::Duration::from_secs(seconds)
@@ -75,6 +89,29 @@ async fn a_session_that_goes_on_with_a_new_connection_waits_for_a_writer() {
         assert_eq!(world.links(), 2);
         world.arrived(PacketType::Publish, 1).await;
         world.assert_no_complaints();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_has_ended_says_why_and_does_not_connect_again() {
+    run(async {
+        let world = World::default();
+        let (client, mut runner) = client_and_runner(&world);
+        let (ended, ()) = tokio::join!(runner.run(), client.disconnect());
+        assert_eq!(ended, CloseReason::Requested);
+        let links = world.links();
+        assert_eq!(runner.run().await, CloseReason::Requested);
+        assert_eq!(world.links(), links);
+
+        let world = World::default();
+        let (client, mut runner) = client_and_runner(&world);
+        assert!(timeout(Duration::from_secs(1), runner.run()).await.is_err());
+        let dropped = CloseReason::RunnerDropped;
+        assert_eq!(client.state(), ConnectionState::Closed(dropped));
+        assert_eq!(runner.run_with(|_| panic!("nothing happens")).await, dropped);
+        assert_eq!(client.state(), ConnectionState::Closed(dropped));
+        assert_eq!(world.links(), 1);
     })
     .await;
 }
