@@ -22,7 +22,7 @@ use crate::{
 /// - `MESSAGE`: bytes of topic and payload of each of those messages; what is longer is sent from the caller's memory,
 ///   and received as a stream
 /// - `BUFFER`: bytes of the receive buffer and of the transmit buffer; at least 16, and the length of CONNECT
-/// - `TASKS`: tasks that wait for the client at a time; more than that work, but keep each other awake
+/// - `TASKS`: tasks that wait for the client at a time and are woken at once; each further one looks every 20 ms
 ///
 /// Memory: about `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER` bytes, and some 40 for each message and subscription.
 pub struct Resources<

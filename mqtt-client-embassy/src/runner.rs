@@ -12,7 +12,8 @@ use mqtt_codec::session::{self, Backoff, Next};
 use mqtt_codec::wire::ConnectRefusal;
 
 use crate::{
-    CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect, Flushing, Options,
+    CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect,
+    Flushing, Options,
     log::note,
     state::{Brought, Due, LAST_WORDS, Shared, Told, Transmit, Turn},
 };

@@ -1,51 +1,47 @@
-use core::task::Waker;
+use core::{
+    future::Future,
+    pin::pin,
+    task::{Context, Waker},
+};
+
+use embassy_time::{Duration, Timer};
 
 /// Tasks that wait for something of the client's: when something has changed, all of them look whether it is that.
 #[derive(Debug)]
-pub(crate) struct Wakers<'a> {
-    slots: &'a mut [Option<Waker>],
-    /// The one that makes room when all are taken.
-    next: usize,
-}
+pub(crate) struct Wakers<'a>(&'a mut [Option<Waker>]);
+
+/// A task that has found no slot looks after this time.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
 
 impl<'a> Wakers<'a> {
     pub(crate) const fn new(slots: &'a mut [Option<Waker>]) -> Self {
-        Self { slots, next: 0 }
+        Self(slots)
     }
 
-    /// Has the task woken once. With more tasks than slots the one that makes room is woken at once, so that none is
-    /// forgotten.
+    /// Has the task woken at the next change, or, when every slot is taken, in a while. It must not displace another
+    /// one: that would register again, and the two would wake each other for ever.
     pub(crate) fn register(&mut self, waker: &Waker) {
         let mut free = None;
-        for (index, slot) in self.slots.iter().enumerate() {
+        for slot in self.0.iter_mut() {
             match slot {
                 Some(other) if other.will_wake(waker) => return,
-                None if free.is_none() => free = Some(index),
-                _ => {}
+                None => free = Some(slot),
+                Some(_) => {}
             }
         }
-        let index = free.unwrap_or_else(|| {
-            self.next = if self.next + 1 < self.slots.len() {
-                self.next + 1
-            } else {
-                0
-            };
-            self.next
-        });
-        match self.slots.get_mut(index) {
-            Some(slot) => {
-                if let Some(other) = slot.replace(waker.clone()) {
-                    other.wake();
-                }
+        match free {
+            Some(slot) => *slot = Some(waker.clone()),
+            None => {
+                // its first poll asks for the wake-up
+                let _ = pin!(Timer::after(LOOK_AFTER)).poll(&mut Context::from_waker(waker));
             }
-            None => waker.wake_by_ref(),
         }
     }
 
     // called from many places
     #[inline(never)]
     pub(crate) fn wake(&mut self) {
-        for slot in self.slots.iter_mut() {
+        for slot in self.0.iter_mut() {
             if let Some(waker) = slot.take() {
                 waker.wake();
             }

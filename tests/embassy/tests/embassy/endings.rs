@@ -109,7 +109,10 @@ async fn a_runner_that_has_ended_says_why_and_does_not_connect_again() {
         assert!(timeout(Duration::from_secs(1), runner.run()).await.is_err());
         let dropped = CloseReason::RunnerDropped;
         assert_eq!(client.state(), ConnectionState::Closed(dropped));
-        assert_eq!(runner.run_with(|_| panic!("nothing happens")).await, dropped);
+        assert_eq!(
+            runner.run_with(|_| panic!("nothing happens")).await,
+            dropped
+        );
         assert_eq!(client.state(), ConnectionState::Closed(dropped));
         assert_eq!(world.links(), 1);
     })

@@ -24,7 +24,12 @@ fn setup() -> Setup {
 
 /// A client with a place for each waker, so that nobody is woken without need.
 async fn connected(world: &World) -> TestClient {
-    let resources = leak(Resources::<M, 4, 2, 4, 64, 256, 8>::new());
+    connected_with::<8>(world).await
+}
+
+/// So many places for wakers.
+async fn connected_with<const TASKS: usize>(world: &World) -> TestClient {
+    let resources = leak(Resources::<M, 4, 2, 4, 64, 256, TASKS>::new());
     let random: fn() -> u32 = || 0;
     let dialler = Dialler(world.clone());
     let made = new(resources, leak(options(&setup())), dialler, random);
@@ -145,6 +150,53 @@ async fn a_runner_dropped_before_it_ran_ends_the_client() {
         drop(runner);
         let ended = soon(client.publish("t", b"x", Retain::No)).await;
         assert_eq!(ended, Err(PublishError::Closed));
+    })
+    .await;
+}
+
+/// Four tasks wait for a message each, for so long; how often they were polled.
+async fn polls_of_four<const TASKS: usize>(wait: Duration) -> u64 {
+    let world = World::default();
+    let client = connected_with::<TASKS>(&world).await;
+    let polls = Rc::new(Cell::new(0));
+    let mut tasks = Vec::new();
+    for filter in ["0", "1", "2", "3"] {
+        let mut inbox = client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+        let polls = polls.clone();
+        tasks.push(spawn_local(async move {
+            let mut next = pin!(inbox.next());
+            poll_fn(|cx| {
+                polls.set(polls.get() + 1);
+                assert!(polls.get() < 100_000, "they spin");
+                next.as_mut().poll(cx).map(drop)
+            })
+            .await;
+        }));
+    }
+    sleep(wait).await;
+    let while_waiting = polls.get();
+    // each is found by its message
+    for filter in ["0", "1", "2", "3"] {
+        world.broker(|broker| broker.publish(filter, b"x", QoS::AtLeastOnce));
+    }
+    for task in tasks {
+        soon(task).await.unwrap();
+    }
+    while_waiting
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_tasks_than_places_for_wakers_do_not_spin_and_are_not_forgotten() {
+    run(async {
+        let minute = Duration::from_secs(60);
+        // those without a place look 50 times a second
+        let most = |without: u64| without * 60 * 50 + 20;
+        let polls = polls_of_four::<1>(minute).await;
+        assert!(polls <= most(3), "{polls} polls");
+        let polls = polls_of_four::<2>(minute).await;
+        assert!(polls <= most(2), "{polls} polls");
+        let polls = polls_of_four::<4>(minute).await;
+        assert!(polls <= 20, "{polls} polls");
     })
     .await;
 }
