@@ -217,9 +217,11 @@ fn identity() -> Option<Identity<'static>> {
         qos: QoS::AtLeastOnce,
         retain: Retain::Yes,
     };
-    Some(Identity {
+    let identity = Identity {
         client_id: ClientId::new(any("board")).ok()?,
         login: any(Some(login)),
         will: any(Some(will)),
-    })
+    };
+    any(identity.connect_len());
+    Some(identity)
 }
