@@ -188,8 +188,12 @@ pub enum OptionsError {
     WillTopic(TopicError),
     /// A declared subscription: its filter, or that there is no place for it.
     Subscription(SubscribeError),
-    /// A capacity is too small for these options: no place for messages although subscriptions are declared, or a
-    /// buffer below 16 bytes.
+    /// `BUFFER` holds no CONNECT with this client id, will and login.
+    BufferTooSmall {
+        /// Bytes that it has to have; 16 at least.
+        needed: usize,
+    },
+    /// Subscriptions are declared, and `QUEUE` is 0.
     Limit(Limit),
 }
 
@@ -203,6 +207,9 @@ impl fmt::Display for OptionsError {
             Self::TooLong => f.write_str("password or will over 65,535 bytes"),
             Self::WillTopic(error) => error.fmt(f),
             Self::Subscription(error) => error.fmt(f),
+            Self::BufferTooSmall { needed } => {
+                write!(f, "CONNECT needs a buffer of {needed} bytes")
+            }
             Self::Limit(limit) => limit.fmt(f),
         }
     }
@@ -223,11 +230,6 @@ pub enum CloseReason {
     /// The connection failed before CONNACK with [`FirstConnect::ReturnError`](crate::FirstConnect::ReturnError), or
     /// in a way that connecting again cannot help.
     Session(session::Error),
-    /// CONNECT is longer than the buffer: so many bytes are needed.
-    BufferTooSmall {
-        /// Bytes of CONNECT.
-        needed: usize,
-    },
     /// The runner's future was dropped.
     RunnerDropped,
 }
@@ -239,7 +241,6 @@ impl fmt::Display for CloseReason {
             Self::Connect(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Session(error) => error.fmt(f),
-            Self::BufferTooSmall { .. } => f.write_str("CONNECT is longer than the buffer"),
             Self::RunnerDropped => f.write_str("the runner was dropped"),
         }
     }

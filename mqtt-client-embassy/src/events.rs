@@ -84,11 +84,6 @@ pub enum DisconnectReason {
     Connect(ConnectError),
     /// The transport has failed.
     Transport(ErrorKind),
-    /// CONNECT is longer than the buffer.
-    BufferTooSmall {
-        /// Bytes of CONNECT.
-        needed: usize,
-    },
 }
 
 impl fmt::Display for DisconnectReason {
@@ -100,7 +95,6 @@ impl fmt::Display for DisconnectReason {
             Self::Session(error) => return error.fmt(f),
             Self::Connect(error) => return error.fmt(f),
             Self::Transport(_) => "transport failed",
-            Self::BufferTooSmall { .. } => "CONNECT is longer than the buffer",
         })
     }
 }

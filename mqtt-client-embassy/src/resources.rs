@@ -195,9 +195,9 @@ fn check<'a>(
     queue: usize,
     buffer: usize,
 ) -> Result<(), OptionsError> {
-    options.identity()?;
-    if buffer < MIN_BUFFER {
-        return Err(OptionsError::Limit(Limit::Buffer));
+    let needed = options.identity()?.connect_len().max(MIN_BUFFER);
+    if buffer < needed {
+        return Err(OptionsError::BufferTooSmall { needed });
     }
     for &(filter, qos) in options.declared {
         if queue == 0 {

@@ -100,9 +100,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                     }
                     Err(Woken::Stopped) => break 'connection DisconnectReason::Requested,
                 };
-                if let Err(reason) = shared.with(|state| state.open(now(), self.options)) {
-                    break 'connection reason;
-                }
+                shared.with(|state| state.open(now(), self.options));
                 let mut end = 0;
                 let mut reads_in_a_row = 0;
                 loop {
@@ -429,9 +427,6 @@ fn close_reason(reason: DisconnectReason, is_first: bool) -> Option<CloseReason>
             (CloseReason::Refused(refusal), stays)
         }
         DisconnectReason::Session(error) => (CloseReason::Session(error), error.is_terminal()),
-        DisconnectReason::BufferTooSmall { needed } => {
-            (CloseReason::BufferTooSmall { needed }, true)
-        }
         DisconnectReason::Connect(error) => (CloseReason::Connect(error), false),
         DisconnectReason::Transport(kind) => {
             (CloseReason::Connect(ConnectError::Transport(kind)), false)

@@ -3,11 +3,11 @@
 use core::task::Poll;
 
 use embassy_time::Instant as Clock;
-use mqtt_codec::session::{Instant, Next, OpenError};
+use mqtt_codec::session::{Instant, Next};
 use mqtt_codec::wire::{Dup, EncodeError, Retain, TopicName};
 
 use super::{Item, Reading, State, Ticket, clock::at, item::Payload};
-use crate::{ConnectionState, DisconnectReason, Limit, Options, PublishError, ReadError};
+use crate::{ConnectionState, Limit, Options, PublishError, ReadError};
 
 /// Bytes on their way to the transport.
 #[derive(Debug)]
@@ -86,25 +86,14 @@ impl<'a> Transmit<'a> {
 
 impl<'a> State<'a> {
     /// Begins a connection with CONNECT.
-    pub(crate) fn open(
-        &mut self,
-        now: Instant,
-        options: &Options<'_>,
-    ) -> Result<(), DisconnectReason> {
-        // both were checked, or are there, when the client was made
+    pub(crate) fn open(&mut self, now: Instant, options: &Options<'_>) {
+        // it was checked when the client was made that there is one, and that it fits
         let (Ok(identity), Some(transmit)) = (options.identity(), &mut self.transmit) else {
-            return Err(DisconnectReason::Requested);
+            return;
         };
-        match self.session.open(now, &identity, transmit.bytes) {
-            Ok(len) => {
-                transmit.len = len;
-                self.staged = self.staged.wrapping_add(len as u32);
-                Ok(())
-            }
-            Err(OpenError::Encode(EncodeError::BufferTooSmall { needed })) => {
-                Err(DisconnectReason::BufferTooSmall { needed })
-            }
-            Err(_) => Err(DisconnectReason::Requested),
+        if let Ok(len) = self.session.open(now, &identity, transmit.bytes) {
+            transmit.len = len;
+            self.staged = self.staged.wrapping_add(len as u32);
         }
     }
 

@@ -5,7 +5,7 @@ use client_tests::{Setup, World};
 use embedded_io_async::Write;
 use mqtt_client_embassy::{
     CloseReason, ConnectError, FirstConnect, Limit, Options, OptionsError, PublishError, QoS,
-    Retain, SubscribeError,
+    Retain, SessionStart, SubscribeError, Will,
 };
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
@@ -107,7 +107,9 @@ async fn a_capacity_of_0_is_a_typed_error() {
         );
 
         let refused = try_start_with::<1, 1, 1, 16, 0>(&world, options());
-        assert_eq!(refused.map(drop), Err(OptionsError::Limit(Limit::Buffer)));
+        let needed = 14 + "client".len();
+        let too_small = OptionsError::BufferTooSmall { needed };
+        assert_eq!(refused.map(drop), Err(too_small));
     })
     .await;
 }
@@ -261,20 +263,27 @@ async fn a_writer_takes_exactly_what_was_announced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connect_over_the_buffer_ends_the_client() {
+async fn a_buffer_that_holds_no_connect_is_refused() {
     run(async {
         let world = World::default();
-        let id = "id-of-a-board-with-a-long-name-indeed";
-        let (client, runner) = start_with::<1, 1, 1, 16, 32>(&world, Options::new(id));
-        let reason = CloseReason::BufferTooSmall {
-            needed: 14 + id.len(),
-        };
-        assert_eq!(client.connected().await, Err(reason));
-        assert_eq!(runner.await.unwrap(), reason);
-        assert_eq!(
-            client.publish("t", b"x", Retain::No).await,
-            Err(PublishError::Closed)
-        );
+        // the first connection of a session that starts clean has no will, and the next ones have
+        let options = Options::new("a-board")
+            .session_start(SessionStart::CleanSlate)
+            .login("user", b"password")
+            .will(Will {
+                topic: "will",
+                payload: b"offline",
+                qos: QOS1,
+                retain: Retain::No,
+            });
+        let needed = 2 + 10 + (2 + 7) + (2 + 4) + (2 + 7) + (2 + 4) + (2 + 8);
+        let refused = try_start_with::<1, 1, 1, 16, 51>(&world, options.clone());
+        let too_small = OptionsError::BufferTooSmall { needed };
+        assert_eq!(refused.map(drop), Err(too_small));
+        assert_eq!(world.links(), 0);
+        let (client, _) = start_with::<1, 1, 1, 16, 52>(&world, options);
+        client.connected().await.unwrap();
+        assert_eq!(world.frames(1)[0].bytes().len(), 52);
     })
     .await;
 }
