@@ -56,6 +56,8 @@ pub enum PublishError {
     TooLong,
     /// The source failed.
     Source,
+    /// The memory for a piece of the source's payload has no byte.
+    NoBuffer,
     /// The connection ended in the middle of a QoS 0 message.
     ConnectionLost,
     /// The client has ended: see [`Client::state`](crate::Client::state).
@@ -77,6 +79,7 @@ impl fmt::Display for PublishError {
             Self::TooShort => "fewer bytes of payload than announced",
             Self::TooLong => "more bytes of payload than announced",
             Self::Source => "the source of the payload failed",
+            Self::NoBuffer => "no memory for a piece of the payload",
             Self::ConnectionLost => "the connection ended within the message",
             Self::Closed => "the client has ended",
         })
@@ -92,7 +95,7 @@ impl embedded_io_async::Error for PublishError {
             Self::ConnectionLost => ErrorKind::ConnectionReset,
             Self::Closed => ErrorKind::NotConnected,
             Self::TooLong => ErrorKind::WriteZero,
-            Self::Topic(_) | Self::Limit(_) => ErrorKind::InvalidInput,
+            Self::Topic(_) | Self::Limit(_) | Self::NoBuffer => ErrorKind::InvalidInput,
             Self::Undeliverable { .. } | Self::TooShort | Self::Source => ErrorKind::Other,
         }
     }

@@ -1,6 +1,11 @@
 //! Payloads that are written while they are sent.
 
-use core::fmt;
+use core::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{ErrorType, Read, Write};
@@ -28,8 +33,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
     ) -> Result<Writer<'a, M>, PublishError> {
         let topic = Self::topic(topic)?;
         let begun = self.until(|state| match state.begin_at_most_once(topic, retain, len) {
-            core::task::Poll::Ready(result) => Some(result.map(|()| state.links)),
-            core::task::Poll::Pending => None,
+            Poll::Ready(result) => Some(result.map(|()| state.links)),
+            Poll::Pending => None,
         });
         let link = begun.await?;
         Ok(Writer {
@@ -41,12 +46,17 @@ impl<'a, M: RawMutex> Client<'a, M> {
 
     /// Publishes at QoS 1 a payload of `len` bytes that `open` opens a source of, each time that it must be sent, and
     /// waits until the broker has acknowledged it. The bytes must be the same each time. `buffer` is the memory for a
-    /// piece of it. Until the source has its first bytes, the QoS 1 messages behind it wait; while it has no further
-    /// ones, nothing else is sent.
+    /// piece of it. The message takes its place in the outbox when the source has given its first piece; when that must
+    /// be sent again, the QoS 1 messages behind it wait for the first piece. While a source has no further ones, nothing
+    /// else is sent.
+    ///
+    /// A source may go on after `len` bytes only if it does not say so at once: it is asked for one byte more, and not
+    /// waited for.
     ///
     /// # Errors
-    /// The source has failed or was too short, in which case the connection is closed and resumes without the message;
-    /// as [`publish_borrowed`](Self::publish_borrowed).
+    /// [`PublishError::NoBuffer`]; [`PublishError::Source`], [`PublishError::TooShort`] and [`PublishError::TooLong`],
+    /// after which the connection is closed if a part was sent, and resumes without the message; as
+    /// [`publish_borrowed`](Self::publish_borrowed).
     ///
     /// # Cancel safety
     /// As [`publish_borrowed`](Self::publish_borrowed).
@@ -58,48 +68,43 @@ impl<'a, M: RawMutex> Client<'a, M> {
         buffer: &mut [u8],
         mut open: impl AsyncFnMut() -> Result<S, S::Error>,
     ) -> Result<(), PublishError> {
-        let supply = Supply {
-            shared: self.shared,
-            ticket: self.accept(topic, retain, Err(len)).await?,
-        };
+        if buffer.is_empty() {
+            return Err(PublishError::NoBuffer);
+        }
+        let mut supply: Option<Supply<'_, M>> = None;
         // the piece in the buffer: payload[from..from + filled]
-        let (mut source, mut from, mut filled) = (None, 0_u32, 0_usize);
+        let (mut source, mut from, mut filled, mut due) = (None, 0_u32, 0_usize, 0_u32);
         loop {
-            let piece = buffer.get(..filled).unwrap_or_default();
-            let due = self.until(|state| {
-                if let Some(outcome) = state.outcome(supply.ticket) {
-                    return Some(Err(outcome));
-                }
-                let due = state.supply(supply.ticket, piece, from)?;
-                // wait while what is due is in the piece
-                let is_there = due >= from && due - from < filled as u32;
-                (!is_there && due < len).then_some(Ok(due))
-            });
-            let due = match due.await {
-                Ok(due) => due,
-                Err(outcome) => return outcome,
-            };
             from += filled as u32;
-            filled = 0;
             if source.is_none() || due < from {
                 source = Some(open().await.map_err(|_| PublishError::Source)?);
                 from = 0;
             }
             if let Some(source) = &mut source {
-                let room = buffer.len().min((len - from) as usize);
-                let room = buffer.get_mut(..room).unwrap_or_default();
-                filled = source.read(room).await.map_err(|_| PublishError::Source)?;
-                // the last bytes go out when the source is at its end
-                if from + filled as u32 == len {
-                    let more = source.read(&mut [0]).await;
-                    if more.map_err(|_| PublishError::Source)? > 0 {
-                        return Err(PublishError::TooLong);
-                    }
+                filled = read_piece(source, buffer, len - from).await?;
+            }
+            let ticket = match &supply {
+                Some(supply) => supply.ticket,
+                None => {
+                    let ticket = self.accept(topic, retain, Err(len)).await?;
+                    let shared = self.shared;
+                    supply.insert(Supply { shared, ticket }).ticket
                 }
-            }
-            if filled == 0 {
-                return Err(PublishError::TooShort);
-            }
+            };
+            let piece = buffer.get(..filled).unwrap_or_default();
+            let next = self.until(|state| {
+                if let Some(outcome) = state.outcome(ticket) {
+                    return Some(Err(outcome));
+                }
+                let due = state.supply(ticket, piece, from)?;
+                // wait while what is due is in the piece
+                let is_there = due >= from && due - from < filled as u32;
+                (!is_there && due < len).then_some(Ok(due))
+            });
+            due = match next.await {
+                Ok(due) => due,
+                Err(outcome) => return outcome,
+            };
         }
     }
 
@@ -115,6 +120,34 @@ impl<'a, M: RawMutex> Client<'a, M> {
         })
         .await
     }
+}
+
+/// The next bytes of a source that has `left` bytes to give; how many.
+async fn read_piece<S: Read>(
+    source: &mut S,
+    buffer: &mut [u8],
+    left: u32,
+) -> Result<usize, PublishError> {
+    let room = buffer.len().min(left as usize);
+    let room = buffer.get_mut(..room).unwrap_or_default();
+    let mut n = 0;
+    if left > 0 {
+        n = source.read(room).await.map_err(|_| PublishError::Source)?;
+        if n == 0 {
+            return Err(PublishError::TooShort);
+        }
+    }
+    if n == left as usize {
+        // the last bytes wait for nothing
+        let mut byte = [0];
+        let mut more = pin!(source.read(&mut byte));
+        match poll_fn(|cx| Poll::Ready(more.as_mut().poll(cx))).await {
+            Poll::Ready(Err(_)) => return Err(PublishError::Source),
+            Poll::Ready(Ok(1..)) => return Err(PublishError::TooLong),
+            Poll::Ready(Ok(0)) | Poll::Pending => {}
+        }
+    }
+    Ok(n)
 }
 
 /// Takes a message back when its publisher does not supply it any more.

@@ -6,6 +6,7 @@ mod endings;
 mod limits;
 mod network;
 mod settings;
+mod sources;
 mod storm;
 mod streams;
 mod transports;
