@@ -1,6 +1,6 @@
 //! What the broker sends.
 
-use mqtt_codec::session::{Error, Event, Input, Instant, Message};
+use mqtt_codec::session::{Error, Event, Input, Instant, Message, Oversized};
 use mqtt_codec::wire::{QoS, SessionPresent};
 
 use super::{Holder, Item, Match, Reading, Settlement, State, UNMATCHED};
@@ -50,6 +50,11 @@ impl<'a> State<'a> {
             }
             Input::Message(message) => {
                 let brought = self.handle_message(&message);
+                let is_oversized = brought == Brought::Oversized;
+                if is_oversized && self.session.config().oversized == Oversized::Close {
+                    let remaining_length = remaining_length(&message);
+                    return Err(Error::Oversized { remaining_length });
+                }
                 self.payload_ahead = message.payload.len();
                 brought
             }
@@ -269,6 +274,13 @@ impl<'a> State<'a> {
 pub(crate) enum Told {
     Suspect { topic_len: usize, attempts: u8 },
     Undeliverable { topic_len: usize, attempts: u8 },
+}
+
+/// Of the packet that brought it, which has the length of the topic and perhaps a packet id as well.
+fn remaining_length(message: &Message<'_>) -> u32 {
+    let others = if message.token.is_some() { 4 } else { 2 };
+    let len = message.topic.as_bytes().len() as u32 + others;
+    len.saturating_add(message.payload_len)
 }
 
 fn copy(out: &mut [u8], topic: &str) -> usize {

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 use client_tests::{Setup, World};
 use embedded_io_async::Write;
 use mqtt_client_embassy::{
-    CloseReason, ConnectError, FirstConnect, Limit, Options, OptionsError, PublishError, QoS,
-    Retain, SessionStart, SubscribeError, Will,
+    CloseReason, ConnectError, ConnectionState, FirstConnect, Limit, Options, OptionsError,
+    Oversized, PublishError, QoS, Retain, SessionStart, SubscribeError, Will,
 };
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
@@ -238,6 +238,26 @@ async fn an_incoming_topic_over_the_place_is_passed_over() {
             .until(|broker| (broker.undelivered("client") == 0).then_some(()))
             .await;
         assert_usable(&world, client).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incoming_topic_over_the_place_closes_if_oversized_messages_do() {
+    run(async {
+        for qos in [QOS0, QOS1] {
+            let world = World::default();
+            let options = options(&Setup::default()).max_incoming(1_000, Oversized::Close);
+            let (client, runner) = start_with::<4, 4, 4, 64, 256>(&world, options);
+            client.connected().await.unwrap();
+            let _inbox = client.subscribe("in/#", QOS1).await.unwrap();
+            let topic = format!("in/{}", "x".repeat(62));
+            world.broker(|broker| broker.publish(&topic, b"x", qos));
+            let lost = client.state_changed(client.state()).await;
+            assert_eq!(lost, ConnectionState::Connecting);
+            assert!(!world.packet_types(0).contains(&PacketType::PubAck));
+            runner.abort();
+        }
     })
     .await;
 }
