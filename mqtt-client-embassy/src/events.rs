@@ -60,7 +60,12 @@ pub enum Event<'e> {
     },
     /// A message over [`Options::max_incoming`](crate::Options::max_incoming), or whose topic is longer than `MESSAGE`
     /// of [`Resources`](crate::Resources), was passed over and acknowledged.
-    Oversized,
+    Oversized {
+        /// Its topic; empty if it is longer than the receive buffer.
+        topic: &'e str,
+        /// Bytes of its packet behind the fixed header: payload, topic and up to 4 more.
+        remaining_length: u32,
+    },
     /// Consumers stall while an answer is awaited: QoS 1 messages are discarded unacknowledged until they have caught
     /// up, and then sent again by the broker.
     Stalled,

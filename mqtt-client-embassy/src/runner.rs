@@ -9,7 +9,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::{Duration, Instant, Timer};
 use embedded_io_async::{Error as _, ErrorKind, Read, Write};
 use mqtt_codec::session::{self, Backoff, Next};
-use mqtt_codec::wire::ConnectRefusal;
+use mqtt_codec::wire::{ConnectRefusal, TopicName};
 
 use crate::{
     CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect,
@@ -122,9 +122,16 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                                 note!(info, "connected");
                                 observe(Event::Connected { session });
                             }
-                            Brought::Oversized => {
-                                note!(warn, "a message is over the limit, and passed over");
-                                observe(Event::Oversized);
+                            Brought::Oversized {
+                                topic,
+                                remaining_length,
+                            } => {
+                                let topic = topic.map_or("", TopicName::as_str);
+                                note!(warn, "a message is over the limit, and passed over", topic);
+                                observe(Event::Oversized {
+                                    topic,
+                                    remaining_length,
+                                });
                             }
                         }
                     }

@@ -1,31 +1,35 @@
 //! What the broker sends.
 
 use mqtt_codec::session::{Error, Event, Input, Instant, Message, Oversized};
-use mqtt_codec::wire::{QoS, SessionPresent};
+use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
 use super::{Holder, Item, Match, Reading, Settlement, State, UNMATCHED};
 use crate::{ConnectionState, PublishError, ReadError, Unmatched};
 
 /// What a step of [`State::take_input`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Brought {
+pub(crate) enum Brought<'b> {
     /// It needs more bytes, or room.
     Nothing,
     /// It went on.
     Something,
     Connected(SessionPresent),
-    Oversized,
+    Oversized {
+        /// `None` if it is longer than the receive buffer.
+        topic: Option<TopicName<'b>>,
+        remaining_length: u32,
+    },
 }
 
 impl<'a> State<'a> {
     /// Takes at most one packet or one piece of a payload from the front of the receive buffer; returns how many bytes
     /// it is done with.
     #[inline(never)]
-    pub(crate) fn take_input(
+    pub(crate) fn take_input<'b>(
         &mut self,
         now: Instant,
-        bytes: &[u8],
-    ) -> Result<(usize, Brought), Error> {
+        bytes: &'b [u8],
+    ) -> Result<(usize, Brought<'b>), Error> {
         if !self.may_read(now) {
             return Ok((0, Brought::Nothing));
         }
@@ -49,14 +53,21 @@ impl<'a> State<'a> {
                 Brought::Connected(session)
             }
             Input::Message(message) => {
-                let brought = self.handle_message(&message);
-                let is_oversized = brought == Brought::Oversized;
-                if is_oversized && self.session.config().oversized == Oversized::Close {
-                    let remaining_length = remaining_length(&message);
-                    return Err(Error::Oversized { remaining_length });
-                }
                 self.payload_ahead = message.payload.len();
-                brought
+                match self.handle_message(&message) {
+                    true => Brought::Something,
+                    false => {
+                        let remaining_length = remaining_length(&message);
+                        if self.session.config().oversized == Oversized::Close {
+                            return Err(Error::Oversized { remaining_length });
+                        }
+                        let topic = Some(message.topic);
+                        Brought::Oversized {
+                            topic,
+                            remaining_length,
+                        }
+                    }
+                }
             }
             Input::Payload { bytes, .. } => {
                 self.payload_ahead = bytes.len();
@@ -88,7 +99,13 @@ impl<'a> State<'a> {
                 }
                 Brought::Something
             }
-            Input::Oversized { .. } => Brought::Oversized,
+            Input::Oversized {
+                topic,
+                remaining_length,
+            } => Brought::Oversized {
+                topic,
+                remaining_length,
+            },
             Input::Discarded { .. } => {
                 self.stats.discarded_while_stalled =
                     self.stats.discarded_while_stalled.wrapping_add(1);
@@ -160,7 +177,8 @@ impl<'a> State<'a> {
         self.wakers.wake();
     }
 
-    fn handle_message(&mut self, message: &Message<'_>) -> Brought {
+    /// False if its topic is too long.
+    fn handle_message(&mut self, message: &Message<'_>) -> bool {
         let found = self.routes.matching(message.topic);
         let (route, holder) = match found {
             Match::Route(index, holder) => (index, holder),
@@ -179,17 +197,14 @@ impl<'a> State<'a> {
         // a stream would wait for its reader, whom the answer behind it may have to wake
         let is_taken = is_wanted && (!self.discards || self.queue.fits(message));
         if is_taken && self.queue.begin(route, message) {
-            return Brought::Something;
+            return true;
         }
         if !is_taken && message.token.is_none() {
             self.stats.dropped = self.stats.dropped.wrapping_add(1);
         }
         self.settle(message.token, Settlement::Acknowledged);
         self.queue.skip(message.payload_len);
-        match is_taken {
-            true => Brought::Oversized,
-            false => Brought::Something,
-        }
+        !is_taken
     }
 
     /// Reads on although the consumers stall.

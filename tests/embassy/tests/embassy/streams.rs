@@ -1,13 +1,16 @@
 //! Messages longer than a place for them.
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use client_tests::{Setup, World};
 use embedded_io_async::Read;
-use mqtt_client_embassy::{Dup, Message, QoS, ReadError, Retain};
+use mqtt_client_embassy::{Dup, Event, Message, Oversized, QoS, ReadError, Resources, Retain, new};
 use mqtt_codec::wire::PacketType;
 use tokio::time::sleep;
 
-use crate::client::{M, connected, run, start};
+use crate::{
+    adapter::{Dialler, leak, options},
+    client::{M, connected, run, start},
+};
 
 const QOS0: QoS = QoS::AtMostOnce;
 const QOS1: QoS = QoS::AtLeastOnce;
@@ -250,6 +253,54 @@ async fn a_source_that_is_slow_to_open_holds_up_neither_answers_nor_pings() {
         assert!(world.broker(|broker| broker.published()) == [bytes]);
         assert_eq!(world.links(), 1);
         world.assert_no_complaints();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_passed_over_is_told_with_its_topic_and_length() {
+    run(async {
+        let world = World::default();
+        let resources = leak(Resources::<M, 4, 4, 4, 64, 256>::new());
+        let options = leak(options(&Setup::default()).max_incoming(1_000, Oversized::Acknowledge));
+        let random: fn() -> u32 = || 0;
+        let made = new(resources, options, Dialler(world.clone()), random);
+        let (client, mut runner) = made.unwrap();
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let events = told.clone();
+        tokio::task::spawn_local(async move {
+            let tell = |event: Event<'_>| {
+                if let Event::Oversized {
+                    topic,
+                    remaining_length,
+                } = event
+                {
+                    let told = (topic.to_owned(), remaining_length);
+                    events.borrow_mut().push(told);
+                }
+            };
+            runner.run_with(tell).await
+        });
+        client.connected().await.unwrap();
+        let mut inbox = client.subscribe("in/#", QOS1).await.unwrap();
+        // over a place for messages, over the receive buffer, and over the limit
+        let (long, endless) = ("x".repeat(62), "x".repeat(400));
+        let (long, endless) = (format!("in/{long}"), format!("in/{endless}"));
+        world.broker(|broker| {
+            broker.publish(&long, b"x", QOS0);
+            broker.publish(&long, &[7; 500], QOS1);
+            broker.publish(&endless, b"x", QOS1);
+            broker.publish("in/much", &[7; 1_000], QOS1);
+            broker.publish("in/short", b"x", QOS1);
+        });
+        assert_eq!(inbox.next().await.unwrap().topic(), "in/short");
+        let expected = [
+            (long.clone(), 2 + 65 + 1),
+            (long, 2 + 65 + 2 + 500),
+            (String::new(), 2 + 403 + 2 + 1),
+            ("in/much".to_owned(), 2 + 7 + 2 + 1_000),
+        ];
+        assert_eq!(*told.borrow(), expected);
     })
     .await;
 }
