@@ -43,7 +43,7 @@ pub(crate) struct Ended {
 }
 
 /// Bytes of a PUBLISH at QoS 0 beside topic and payload, at most.
-const LONGEST_HEAD: usize = 7;
+const LONGEST_HEAD: u32 = 7;
 
 impl<'a> Transmit<'a> {
     pub(crate) const fn new(bytes: &'a mut [u8]) -> Self {
@@ -354,10 +354,11 @@ impl<'a> State<'a> {
         let Some(transmit) = &mut self.transmit else {
             return Poll::Pending;
         };
-        let capacity = transmit.bytes.len();
+        let capacity = transmit.bytes.len() as u32;
         // what fits as a whole goes as a whole: dropped in its midst, it would cost the connection
-        let whole = topic.as_bytes().len() + payload_len as usize + LONGEST_HEAD;
-        if whole <= capacity && whole > transmit.room().len() {
+        let head = topic.as_bytes().len() as u32 + LONGEST_HEAD;
+        let whole = payload_len.saturating_add(head);
+        if whole <= capacity && whole > transmit.room().len() as u32 {
             return Poll::Pending;
         }
         let begun = self
@@ -373,7 +374,9 @@ impl<'a> State<'a> {
                 self.wake_runner();
                 Poll::Ready(Ok(()))
             }
-            Err(EncodeError::BufferTooSmall { needed }) if needed <= capacity => Poll::Pending,
+            Err(EncodeError::BufferTooSmall { needed }) if needed <= capacity as usize => {
+                Poll::Pending
+            }
             Err(EncodeError::BufferTooSmall { .. }) => {
                 Poll::Ready(Err(PublishError::Limit(Limit::Buffer)))
             }

@@ -208,6 +208,15 @@ async fn what_is_longer_than_its_place_is_refused() {
                 .await,
             Err(PublishError::Limit(Limit::Buffer))
         );
+        let too_long = Err(PublishError::Limit(Limit::Packet));
+        for len in [u32::MAX - 7, u32::MAX - 3, u32::MAX] {
+            let writer = client.publish_writer("t", len, Retain::No).await;
+            assert_eq!(writer.map(drop), too_long);
+            let open = async || Ok(&[7; 10][..]);
+            let mut buffer = [0; 10];
+            let source = client.publish_source("t", len, Retain::No, &mut buffer, open);
+            assert_eq!(source.await, too_long);
+        }
         assert!(matches!(
             client.publish("a/#", b"", Retain::No).await,
             Err(PublishError::Topic(_))
