@@ -77,10 +77,11 @@ impl<'a, M: RawMutex> Client<'a, M> {
         self.shared.with(|state| state.stats)
     }
 
-    /// Waits until the transport has taken everything that was published before.
+    /// Waits until the transport has taken everything that was published before. Without a connection it waits for one.
     ///
     /// # Errors
-    /// [`PublishError::Closed`]
+    /// [`PublishError::ConnectionLost`]: the connection that this was handed out to has ended. QoS 1 messages go out
+    /// again with the next one. [`PublishError::Closed`].
     ///
     /// # Cancel safety
     /// Dropping the future has no effect.
@@ -92,13 +93,14 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 return Some(Err(PublishError::Closed));
             }
             if staged.is_none() && state.stage_up_to(accepted) {
-                staged = Some(state.staged);
+                staged = Some((state.links, state.staged));
                 state.wake_runner();
             }
-            let written = state.written;
-            staged
-                .filter(|&staged| !is_before(written, staged))
-                .map(|_| Ok(()))
+            let (links, staged) = staged?;
+            if links != state.links {
+                return Some(Err(PublishError::ConnectionLost));
+            }
+            (!is_before(state.written, staged)).then_some(Ok(()))
         })
         .await
     }

@@ -58,7 +58,7 @@ pub enum PublishError {
     Source,
     /// The memory for a piece of the source's payload has no byte.
     NoBuffer,
-    /// The connection ended in the middle of a QoS 0 message.
+    /// The connection ended in the middle of a QoS 0 message, or before the transport had taken what is flushed.
     ConnectionLost,
     /// The client has ended: see [`Client::state`](crate::Client::state).
     Closed,
@@ -80,7 +80,7 @@ impl fmt::Display for PublishError {
             Self::TooLong => "more bytes of payload than announced",
             Self::Source => "the source of the payload failed",
             Self::NoBuffer => "no memory for a piece of the payload",
-            Self::ConnectionLost => "the connection ended within the message",
+            Self::ConnectionLost => "the connection ended before all of it was sent",
             Self::Closed => "the client has ended",
         })
     }

@@ -4,7 +4,9 @@ use std::{cell::Cell, convert::Infallible, future::pending, rc::Rc, time::Durati
 use client_tests::{Setup, World};
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_io_async::{ErrorType, Read, Write};
-use mqtt_client_embassy::{ConnectError, Connector, Options, QoS, Resources, Retain, new};
+use mqtt_client_embassy::{
+    ConnectError, Connector, Options, PublishError, QoS, Resources, Retain, new,
+};
 use mqtt_codec::wire::{Dup, Packet, PacketType};
 use tokio::{
     io::DuplexStream,
@@ -322,6 +324,30 @@ async fn a_transport_that_takes_nothing_has_a_second_for_the_last_words() {
         assert_eq!(before.elapsed().as_secs(), 2);
         world.all_closed().await;
         assert_eq!(world.packet_types(0), [PacketType::Connect]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_whose_connection_ends_says_so() {
+    run(async {
+        let world = World::default();
+        let (client, gate) = gated(&world).await;
+        gate.send_replace(false);
+        client
+            .publish_at_most_once("t", b"x", Retain::No)
+            .await
+            .unwrap();
+        let ack = client.enqueue("t", b"y", Retain::No).await.unwrap();
+        // the write time-out ends it
+        let flushed = client.flush().await;
+        assert_eq!(flushed, Err(PublishError::ConnectionLost));
+        gate.send_replace(true);
+        client.flush().await.unwrap();
+        ack.await.unwrap();
+        assert_eq!(world.links(), 2);
+        assert_eq!(world.broker(|broker| broker.published()), [b"y"]);
+        assert_eq!(client.stats().lost_with_connection, 1);
     })
     .await;
 }
