@@ -87,20 +87,30 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// Dropping the future has no effect.
     pub async fn flush(self) -> Result<(), PublishError> {
         let accepted = self.shared.with(|state| state.accepted);
+        self.flush_up_to(accepted).await
+    }
+
+    /// Waits until the transport has taken what is in the transmit buffer, and so many of the QoS 1 messages that were
+    /// accepted.
+    pub(crate) async fn flush_up_to(self, accepted: u32) -> Result<(), PublishError> {
         let mut staged = None;
         self.until(|state| {
-            if state.is_closing() {
-                return Some(Err(PublishError::Closed));
-            }
-            if staged.is_none() && state.stage_up_to(accepted) {
+            if staged.is_none() && !state.is_closed() && state.stage_up_to(accepted) {
                 staged = Some((state.links, state.staged));
                 state.wake_runner();
             }
-            let (links, staged) = staged?;
-            if links != state.links {
-                return Some(Err(PublishError::ConnectionLost));
+            let link = staged.map_or(state.links, |(link, _)| link);
+            let is_written = |(link, staged)| {
+                let written = state.written_of(link);
+                written.is_some_and(|written| !is_before(written, staged))
+            };
+            if staged.is_some_and(is_written) {
+                return Some(Ok(()));
             }
-            (!is_before(state.written, staged)).then_some(Ok(()))
+            if state.is_closed() {
+                return Some(Err(PublishError::Closed));
+            }
+            (link != state.links).then_some(Err(PublishError::ConnectionLost))
         })
         .await
     }

@@ -226,8 +226,13 @@ impl<M: RawMutex> Write for Writer<'_, M> {
     }
 
     /// Waits until the transport has taken what was written.
+    ///
+    /// # Errors
+    /// [`PublishError::ConnectionLost`]; [`PublishError::Closed`].
     async fn flush(&mut self) -> Result<(), PublishError> {
-        self.client.flush().await
+        // what was accepted and waits behind this message is not waited for
+        let handed_out = self.client.shared.with(|state| state.handed_out());
+        self.client.flush_up_to(handed_out).await
     }
 }
 

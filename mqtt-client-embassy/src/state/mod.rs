@@ -65,6 +65,8 @@ pub(crate) struct State<'a> {
     /// Bytes handed out and written, from the start, modulo 2³².
     pub(crate) staged: u32,
     pub(crate) written: u32,
+    /// `written` when the last connection ended.
+    closed_at: u32,
     /// Connections that have ended, and failed attempts, modulo 2³².
     pub(crate) links: u32,
     /// Why the last stream was given up.
@@ -160,6 +162,7 @@ impl<'a> State<'a> {
             accepted: 0,
             staged: 0,
             written: 0,
+            closed_at: 0,
             links: 0,
             awaited: None,
             cut: ReadError::ConnectionLost,

@@ -125,8 +125,21 @@ impl<'a> State<'a> {
         {
             return false;
         }
-        let handed_out = self.accepted.wrapping_sub(self.session.waiting().into());
-        handed_out.wrapping_sub(accepted) as i32 >= 0
+        self.handed_out().wrapping_sub(accepted) as i32 >= 0
+    }
+
+    /// What [`written`](Self::written) is or was at last on this connection, unless others have ended since.
+    pub(crate) const fn written_of(&self, link: u32) -> Option<u32> {
+        match self.links.wrapping_sub(link) {
+            0 => Some(self.written),
+            1 => Some(self.closed_at),
+            _ => None,
+        }
+    }
+
+    /// QoS 1 messages that were accepted and are handed out, from the start, modulo 2³².
+    pub(crate) fn handed_out(&self) -> u32 {
+        self.accepted.wrapping_sub(self.session.waiting().into())
     }
 
     /// The transport has taken so many of the bytes to be written.
@@ -150,6 +163,7 @@ impl<'a> State<'a> {
             transmit.len = 0;
         }
         self.links = self.links.wrapping_add(1);
+        self.closed_at = self.written;
         self.written = self.staged;
         self.awaited = None;
         if was_connected {

@@ -37,6 +37,7 @@ async fn disconnecting_waits_for_a_writer() {
             for _ in 0..10 {
                 sleep(Duration::from_secs(1)).await;
                 writer.write_all(&[7; 100]).await.unwrap();
+                writer.flush().await.unwrap();
             }
         };
         tokio::join!(client.disconnect_within(seconds(15)), writing);

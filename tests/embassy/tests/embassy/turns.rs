@@ -2,6 +2,7 @@
 use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
 
 use client_tests::{Setup, World};
+use embedded_io_async::Write;
 use mqtt_client_embassy::{PublishError, QoS, Resources, Retain, new};
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
@@ -205,6 +206,23 @@ async fn more_tasks_than_places_for_wakers_do_not_spin_and_are_not_forgotten() {
         assert!(polls <= most(2), "{polls} polls");
         let polls = polls_of_four::<4>(minute).await;
         assert!(polls <= 20, "{polls} polls");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_flushes_does_not_wait_for_those_behind_it() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let ack = client.enqueue("t", b"behind", Retain::No).await.unwrap();
+        let mut writer = client.publish_writer("t", 10, Retain::No).await.unwrap();
+        for _ in 0..2 {
+            writer.write_all(&[7; 5]).await.unwrap();
+            soon(writer.flush()).await.unwrap();
+        }
+        soon(ack).await.unwrap();
+        assert_eq!(world.links(), 1);
     })
     .await;
 }
