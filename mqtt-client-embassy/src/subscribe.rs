@@ -120,7 +120,7 @@ impl State<'_> {
 
     /// Removes what waits for an inbox that there is no more.
     pub(crate) fn clear(&mut self, route: u16, settlement: Settlement) {
-        while let Some(token) = self.queue.remove(route) {
+        while let Some(token) = self.queue.remove(route, &mut self.stats.dropped) {
             self.settle(token, settlement);
         }
     }

@@ -149,8 +149,7 @@ impl<'a> State<'a> {
                 self.wakers.wake();
             } else if qos == QoS::AtMostOnce && (self.discards || self.reading == Reading::Yielded)
             {
-                self.queue.drop_arrival();
-                self.stats.dropped = self.stats.dropped.wrapping_add(1);
+                self.queue.drop_arrival(&mut self.stats.dropped);
             }
         }
         let is_blocked = self.queue.is_blocked();
@@ -210,7 +209,7 @@ impl<'a> State<'a> {
     /// Reads on although the consumers stall.
     pub(crate) fn read_on(&mut self) {
         self.cut = ReadError::Stalled;
-        let token = self.queue.drop_arrival();
+        let token = self.queue.drop_arrival(&mut self.stats.dropped);
         if token.is_some() {
             self.stats.discarded_while_stalled = self.stats.discarded_while_stalled.wrapping_add(1);
         }

@@ -210,7 +210,7 @@ impl<'a> State<'a> {
         token: Option<AckToken>,
         settlement: Settlement,
     ) {
-        self.queue.give_back(block, stream);
+        self.queue.give_back(block, stream, &mut self.stats.dropped);
         self.has_released = true;
         self.settle(token, settlement);
         self.wake_runner();

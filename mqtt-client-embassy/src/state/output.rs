@@ -170,7 +170,7 @@ impl<'a> State<'a> {
             self.stats.disconnections = self.stats.disconnections.wrapping_add(1);
         }
         self.connection = ConnectionState::Connecting;
-        self.queue.handle_closed();
+        self.queue.handle_closed(&mut self.stats.dropped);
         self.payload_ahead = 0;
         self.reading = Reading::On;
         self.discards = false;
@@ -403,7 +403,12 @@ impl<'a> State<'a> {
         let Some(transmit) = &mut self.transmit else {
             return 0;
         };
+        // in the midst of a message whose beginning is written
+        let continues = transmit.len == 0;
         let n = transmit.put(payload);
+        if continues && n > 0 {
+            transmit.at_most_once = 1;
+        }
         self.hand_out(n);
         n
     }

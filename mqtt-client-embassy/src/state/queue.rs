@@ -249,19 +249,22 @@ impl<'a> Queue<'a> {
         true
     }
 
-    /// Gives up the message that is arriving, or being read as a stream; its token if it has one.
-    pub(crate) fn drop_arrival(&mut self) -> Option<AckToken> {
+    /// Gives up the message that is arriving, or being read as a stream; its token if it has one. If nobody has its
+    /// beginning, and the broker does not send it again, it counts as dropped.
+    pub(crate) fn drop_arrival(&mut self, dropped: &mut u32) -> Option<AckToken> {
         let arrival = &mut self.arrival;
         let Received { token, stream, .. } = arrival.received;
-        match arrival.phase {
+        let is_lost = match arrival.phase {
             Phase::Idle | Phase::Skip => return None,
-            Phase::Head | Phase::Parked => {}
+            Phase::Head | Phase::Parked => true,
             // nobody has its beginning yet: then nobody needs it
-            Phase::Stream => {
-                for seat in self.seats.iter_mut() {
-                    seat.received.take_if(|received| received.stream == stream);
-                }
-            }
+            Phase::Stream => self.seats.iter_mut().any(|seat| {
+                let is_it = |received: &mut Received| received.stream == stream;
+                seat.received.take_if(is_it).is_some()
+            }),
+        };
+        if is_lost && token.is_none() {
+            *dropped = dropped.wrapping_add(1);
         }
         arrival.phase = match arrival.left {
             0 => Phase::Idle,
@@ -271,8 +274,8 @@ impl<'a> Queue<'a> {
     }
 
     /// The connection has ended: what was arriving never will.
-    pub(crate) fn handle_closed(&mut self) {
-        self.drop_arrival();
+    pub(crate) fn handle_closed(&mut self, dropped: &mut u32) {
+        self.drop_arrival(dropped);
         self.arrival.left = 0;
         self.arrival.phase = Phase::Idle;
     }
@@ -309,12 +312,12 @@ impl<'a> Queue<'a> {
     }
 
     /// The application gives back what it got by [`take`](Self::take).
-    pub(crate) fn give_back(&mut self, block: &'a mut [u8], stream: u32) {
+    pub(crate) fn give_back(&mut self, block: &'a mut [u8], stream: u32, dropped: &mut u32) {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.block.is_none()) {
             seat.block = Some(block);
         }
         if self.is_current(stream) {
-            self.drop_arrival();
+            self.drop_arrival(dropped);
         }
     }
 
@@ -374,14 +377,14 @@ impl<'a> Queue<'a> {
     }
 
     /// Removes a message that waits for an inbox; its token if it has one.
-    pub(crate) fn remove(&mut self, route: u16) -> Option<Option<AckToken>> {
+    pub(crate) fn remove(&mut self, route: u16, dropped: &mut u32) -> Option<Option<AckToken>> {
         let has = |seat: &&mut Seat<'a>| {
             seat.received
                 .is_some_and(|received| received.route == route)
         };
         let received = self.seats.iter_mut().find(has)?.received.take()?;
         if self.is_current(received.stream) {
-            self.drop_arrival();
+            self.drop_arrival(dropped);
         }
         Some(received.token)
     }

@@ -3,13 +3,15 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use client_tests::{Setup, World};
 use embedded_io_async::Read;
-use mqtt_client_embassy::{Dup, Event, Message, Oversized, QoS, ReadError, Resources, Retain, new};
+use mqtt_client_embassy::{
+    ConnectionState, Dup, Event, Message, Oversized, QoS, ReadError, Resources, Retain, new,
+};
 use mqtt_codec::wire::PacketType;
 use tokio::time::sleep;
 
 use crate::{
     adapter::{Dialler, leak, options},
-    client::{M, connected, run, start},
+    client::{M, connected, run, start, start_with},
 };
 
 const QOS0: QoS = QoS::AtMostOnce;
@@ -301,6 +303,37 @@ async fn what_is_passed_over_is_told_with_its_topic_and_length() {
             ("in/much".to_owned(), 2 + 7 + 2 + 1_000),
         ];
         assert_eq!(*told.borrow(), expected);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qos_0_message_that_is_cut_before_anybody_has_it_counts_as_dropped() {
+    run(async {
+        let setup = Setup::default();
+        // in its place, which is longer than the buffer, and as a stream
+        let world = World::default();
+        let (client, _) = start_with::<1, 2, 1, 512, 64>(&world, options(&setup));
+        let streamed = World::default();
+        let (streaming, _) = start(&streamed, &setup);
+        for (world, client) in [(world, client), (streamed, streaming)] {
+            client.connected().await.unwrap();
+            let mut inbox = client.subscribe("in", QOS0).await.unwrap();
+            world.cut_after_output(300);
+            world.broker(|broker| broker.publish("in", &payload(500), QOS0));
+            let lost = client.state_changed(client.state()).await;
+            assert_eq!(lost, ConnectionState::Connecting);
+            assert_eq!(client.stats().dropped, 1);
+            client.connected().await.unwrap();
+            // one that is being read is its reader's to miss
+            let connected = client.state();
+            world.broker(|broker| broker.publish("in", &payload(200_000), QOS0));
+            let message = inbox.next().await.unwrap();
+            world.cut();
+            client.state_changed(connected).await;
+            drop(message);
+            assert_eq!(client.stats().dropped, 1);
+        }
     })
     .await;
 }

@@ -351,3 +351,19 @@ async fn a_flush_whose_connection_ends_says_so() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_qos_0_message_that_is_lost_counts() {
+    run(async {
+        let world = World::default();
+        let (client, gate) = gated(&world).await;
+        let mut writer = client.publish_writer("t", 400, Retain::No).await.unwrap();
+        writer.write_all(&[7; 200]).await.unwrap();
+        writer.flush().await.unwrap();
+        gate.send_replace(false);
+        writer.write_all(&[7; 200]).await.unwrap();
+        assert_eq!(writer.flush().await, Err(PublishError::ConnectionLost));
+        assert_eq!(client.stats().lost_with_connection, 1);
+    })
+    .await;
+}
