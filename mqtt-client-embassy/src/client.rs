@@ -171,9 +171,10 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// The inbox of messages that match no subscription, or one whose inbox was dropped.
     ///
     /// # Errors
-    /// [`SubscribeError::Taken`]
+    /// [`SubscribeError::Taken`], or [`Limit::Queue`]: there is no place for any message.
     pub fn unmatched(self) -> Result<Inbox<'a, M>, SubscribeError> {
         self.shared.with(|state| match state.unmatched_holder {
+            _ if state.queue.capacity() == 0 => Err(SubscribeError::Limit(Limit::Queue)),
             Holder::Somebody => Err(SubscribeError::Taken),
             Holder::Declared | Holder::Nobody => {
                 state.unmatched_holder = Holder::Somebody;

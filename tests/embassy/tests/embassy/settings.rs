@@ -1,8 +1,8 @@
 //! What the options say reaches the broker, and nobody else.
 use client_tests::{Setup, World};
 use mqtt_client_embassy::{
-    ConnectionState, Options, OptionsError, QoS, Resources, Retain, SessionPresent, SessionStart,
-    Unmatched, Will,
+    ConnectionState, Limit, Options, OptionsError, QoS, Resources, Retain, SessionPresent,
+    SessionStart, SubscribeError, Unmatched, Will,
 };
 use mqtt_codec::wire::{CleanSession, Packet};
 use tokio::time::{Duration, sleep};
@@ -133,6 +133,45 @@ async fn what_matches_nothing_is_held_or_discarded() {
 }
 
 /// With a mutex that several executors may share, all parts but the transport may pass between threads.
+/// An earlier run has left a subscription, for which the broker goes on to deliver.
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_0_leaves_messages_with_the_broker() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            declared: vec![("in", QoS::AtLeastOnce)],
+            ..Setup::default()
+        };
+        let (earlier, _) = start(&world, &setup);
+        earlier.connected().await.unwrap();
+        earlier.disconnect().await;
+        for n in 0..10_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
+        }
+        let (client, _) = start_with::<1, 0, 1, 16, 64>(&world, options(&Setup::default()));
+        client.connected().await.unwrap();
+        for n in 0..10_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtMostOnce));
+            client.publish("t", &[n], Retain::No).await.unwrap();
+        }
+        let none = client.unmatched().map(drop);
+        assert_eq!(none, Err(SubscribeError::Limit(Limit::Queue)));
+        assert_eq!(world.links(), 2);
+        let stats = client.stats();
+        assert_eq!((stats.received, stats.dropped), (0, 10));
+        assert!(stats.discarded_while_stalled > 0);
+        client.disconnect().await;
+        // one that has room gets them
+        let (later, _) = start(&world, &setup);
+        let mut inbox = later.inbox("in").unwrap();
+        for n in 0..10_u8 {
+            assert_eq!(inbox.next().await.unwrap().payload(), [n]);
+        }
+        world.assert_no_complaints();
+    })
+    .await;
+}
+
 #[test]
 fn handles_may_be_shared_by_executors() {
     use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex as Mutex;
