@@ -1,145 +1,20 @@
 //! A future may be dropped after any number of polls: what becomes of its message then is what its documentation says.
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use client_tests::{Setup, World};
-use embedded_io_async::{Read, Write};
+use embedded_io_async::Read;
 use mqtt_client_embassy::{QoS, Retain};
-use mqtt_codec::wire::{Packet, PacketType};
+use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
 use tokio::time::sleep;
 
-use crate::client::{TestClient, connected, run, start};
+use crate::client::{connected, poll_at_most, run, start};
 
 /// No future here completes only after more polls than this.
 const POLLS: usize = 40;
 
-/// What the broker saw of a message whose future was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    NotSent,
-    LinkClosed,
-    Sent,
-}
-
-use Outcome::{LinkClosed, NotSent, Sent};
-
-/// Polls as often as it is woken, `polls` times at most, and drops it.
-async fn poll_at_most<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    let polling = poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    });
-    tokio::time::timeout(Duration::from_secs(5), polling)
-        .await
-        .unwrap_or(None)
-}
-
-/// Drops the future of `act` after each number of polls; the outcomes in order, each named once.
-async fn outcomes<F: AsyncFn(TestClient)>(name: &str, act: F) -> Vec<Outcome> {
-    let mut row: Vec<(usize, Outcome)> = Vec::new();
-    for polls in 0..=POLLS {
-        let world = World::default();
-        // a small pipe on the way, so that a long message is under way for long
-        let client = connected(&world).await;
-        let done = poll_at_most(polls, act(client)).await.is_some();
-        sleep(Duration::from_secs(1)).await;
-        let arrived = |frame: &testkit::Frame| match frame.packet() {
-            Packet::Publish(publish) => publish.topic.as_str() == "t",
-            _ => false,
-        };
-        let links = world.links();
-        let is_sent = (0..links).any(|n| world.frames(n).iter().any(arrived));
-        let outcome = match (is_sent, links) {
-            (true, 1) => Sent,
-            (false, 1) => NotSent,
-            (false, 2) => LinkClosed,
-            other => panic!("{name}, {polls} polls: {other:?}"),
-        };
-        assert!(!done || outcome == Sent, "{name}: it is done");
-        if row.last().is_none_or(|&(_, last)| last != outcome) {
-            row.push((polls, outcome));
-        }
-        // whatever became of it, the client goes on
-        client.publish("after", b"x", Retain::No).await.unwrap();
-        world.assert_no_complaints();
-        if done {
-            break;
-        }
-    }
-    println!("{name:<28} {row:?}");
-    row.into_iter().map(|(_, outcome)| outcome).collect()
-}
-
 /// Longer than a place of the outbox, and than the transmit buffer.
 const LONG: [u8; 2_000] = [7; 2_000];
-
-#[tokio::test(start_paused = true)]
-async fn each_publish_has_the_outcome_that_is_documented() {
-    run(async {
-        println!(
-            "{:<28} outcome from this number of polls on",
-            "dropped future"
-        );
-        let kept = outcomes("publish", async |client| {
-            client.publish("t", b"x", Retain::No).await.unwrap();
-        });
-        assert_eq!(kept.await, [NotSent, Sent]);
-        let enqueued = outcomes("enqueue", async |client| {
-            drop(client.enqueue("t", b"x", Retain::No).await.unwrap());
-        });
-        assert_eq!(enqueued.await, [NotSent, Sent]);
-        let ack = outcomes("enqueue, then Ack", async |client| {
-            let ack = client.enqueue("t", b"x", Retain::No).await.unwrap();
-            ack.await.unwrap();
-        });
-        assert_eq!(ack.await, [NotSent, Sent]);
-        let borrowed = outcomes("publish_borrowed", async |client| {
-            client
-                .publish_borrowed("t", &LONG, Retain::No)
-                .await
-                .unwrap();
-        });
-        assert_eq!(borrowed.await, [NotSent, LinkClosed, Sent]);
-        let source = outcomes("publish_source", async |client| {
-            let mut buffer = [0; 100];
-            let open = async || Ok(&LONG[..]);
-            client
-                .publish_source("t", 2_000, Retain::No, &mut buffer, open)
-                .await
-                .unwrap();
-        });
-        assert_eq!(source.await, [NotSent, LinkClosed, Sent]);
-        let short = outcomes("publish_at_most_once, short", async |client| {
-            client
-                .publish_at_most_once("t", b"x", Retain::No)
-                .await
-                .unwrap();
-        });
-        assert_eq!(short.await, [NotSent, Sent]);
-        let long = outcomes("publish_at_most_once, long", async |client| {
-            client
-                .publish_at_most_once("t", &LONG, Retain::No)
-                .await
-                .unwrap();
-        });
-        assert_eq!(long.await, [NotSent, LinkClosed, Sent]);
-        let writer = outcomes("publish_writer, then writes", async |client| {
-            let mut writer = client.publish_writer("t", 2_000, Retain::No).await.unwrap();
-            writer.write_all(&LONG).await.unwrap();
-        });
-        assert_eq!(writer.await, [NotSent, LinkClosed, Sent]);
-    })
-    .await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_borrowed_message_dropped_when_it_is_out_awaits_its_acknowledgement() {

@@ -1,4 +1,6 @@
 //! A client of any capacity in a world, for tests of the Embassy client alone.
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
 use client_tests::{Setup, World};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use mqtt_client_embassy::{Client, CloseReason, Options, OptionsError, Resources, new};
@@ -66,4 +68,33 @@ pub(crate) async fn connected(world: &World) -> TestClient {
     let (client, _) = start(world, &Setup::default());
     client.connected().await.unwrap();
     client
+}
+
+/// Polls as often as it is woken, `polls` times at most, and drops it.
+pub(crate) async fn poll_at_most<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    poll_then(polls, future, async {}).await
+}
+
+/// The same, with something that happens before it is dropped.
+pub(crate) async fn poll_then<F: Future>(
+    polls: usize,
+    future: F,
+    before: impl Future<Output = ()>,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    let polling = poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    let polled = tokio::time::timeout(Duration::from_secs(5), polling).await;
+    before.await;
+    polled.unwrap_or(None)
 }
