@@ -11,6 +11,7 @@ mod sources;
 mod storm;
 mod streams;
 mod transports;
+mod turn_order;
 mod turns;
 
 use adapter::Embassy;
