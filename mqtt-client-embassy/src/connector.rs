@@ -14,7 +14,12 @@ pub trait Connector {
     ///
     /// Its `read` must be cancel-safe, as embassy-net's is: a future that is dropped before it completes has taken no
     /// byte. The client drops it whenever it has something to send. `write` is never dropped half-way, except to close
-    /// the connection. While `write` is pending nothing is read.
+    /// the connection.
+    ///
+    /// Both take `&mut self`, so while a `write` is pending nothing is read. A transport whose buffers are full in both
+    /// directions, with a broker that takes nothing before its own bytes are taken, stays so until
+    /// [`Options::write_timeout`](crate::Options::write_timeout) is over; then the connection is closed and the session
+    /// resumes with the next one. Send and receive buffers in the transport make that rare.
     type Connection<'c>: Read + Write
     where
         Self: 'c;

@@ -367,3 +367,82 @@ async fn the_end_of_a_qos_0_message_that_is_lost_counts() {
     })
     .await;
 }
+
+/// As a peer that reads nothing before somebody has read what it has sent: takes nothing while that waits.
+struct Stubborn {
+    stream: FromTokio<DuplexStream>,
+    is_stubborn: Rc<Cell<bool>>,
+}
+
+struct Stubbornly(Dialler, Rc<Cell<bool>>);
+
+impl Connector for Stubbornly {
+    type Connection<'c> = Stubborn;
+
+    async fn connect(&mut self) -> Result<Stubborn, ConnectError> {
+        Ok(Stubborn {
+            stream: self.0.connect().await?,
+            is_stubborn: self.1.clone(),
+        })
+    }
+}
+
+impl ErrorType for Stubborn {
+    type Error = std::io::Error;
+}
+
+impl Read for Stubborn {
+    async fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.stream.read(out).await?;
+        self.is_stubborn.set(false);
+        Ok(n)
+    }
+}
+
+impl Write for Stubborn {
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.is_stubborn.get() {
+            self.is_stubborn.set(false);
+            pending::<()>().await;
+        }
+        self.stream.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush().await
+    }
+}
+
+/// Client and broker wait for each other: nothing is read while a write is pending.
+#[tokio::test(start_paused = true)]
+async fn two_that_wait_for_each_other_to_read_go_on_with_another_connection() {
+    run(async {
+        let world = World::default();
+        let is_stubborn = Rc::new(Cell::new(false));
+        let resources = leak(Resources::<M, 4, 4, 4, 64, 256, 8>::new());
+        let random: fn() -> u32 = || 0;
+        let connector = Stubbornly(Dialler(world.clone()), is_stubborn.clone());
+        let setup = Setup {
+            write_timeout: Duration::from_secs(5),
+            ..Setup::default()
+        };
+        let made = new(resources, leak(options(&setup)), connector, random);
+        let (client, mut runner) = made.unwrap();
+        spawn_local(async move { runner.run().await });
+        client.connected().await.unwrap();
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        is_stubborn.set(true);
+        let before = Instant::now();
+        let publish = client.publish_borrowed("t", &[7; 1_000], Retain::No);
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
+        let (published, received) = tokio::join!(publish, inbox.next());
+        published.unwrap();
+        assert_eq!(received.unwrap().payload(), b"x");
+        let waited = before.elapsed();
+        assert!(waited >= setup.write_timeout && waited < Duration::from_secs(7));
+        assert_eq!(world.links(), 2);
+        assert_eq!(world.broker(|broker| broker.published()), [[7; 1_000]]);
+        world.assert_no_complaints();
+    })
+    .await;
+}
