@@ -25,7 +25,8 @@ use crate::{
 /// - `BUFFER`: bytes of the receive buffer and of the transmit buffer; at least 16, and the length of CONNECT
 /// - `TASKS`: tasks that wait for the client at a time and are woken at once; each further one looks every 20 ms
 ///
-/// Memory: about `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER` bytes, and some 40 for each message and subscription.
+/// Bytes on a processor of 32 bits, at most: `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER`, and `48 × OUTBOX +
+/// 60 × QUEUE + 12 × SUBSCRIPTIONS + 8 × TASKS + 576`.
 pub struct Resources<
     'a,
     M,
@@ -51,6 +52,18 @@ pub struct Resources<
     state: Option<State<'a>>,
     shared: Option<Shared<'a, M>>,
 }
+
+/// What is documented, for some capacities.
+#[cfg(target_pointer_width = "32")]
+const _: () = {
+    use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
+
+    type Small = Resources<'static, NoopRawMutex, 1, 1, 1, 16, 64, 1>;
+    assert!(size_of::<Small>() <= 3 * 16 + 2 * 64 + 48 + 60 + 12 + 8 + 576);
+    type Large = Resources<'static, CriticalSectionRawMutex, 100, 50, 20, 256, 1_024, 10>;
+    const LARGE: usize = 151 * 256 + 2 * 1_024 + 48 * 100 + 60 * 50 + 12 * 20 + 8 * 10 + 576;
+    assert!(size_of::<Large>() <= LARGE);
+};
 
 /// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
 const CONTROLS: usize = 2;
