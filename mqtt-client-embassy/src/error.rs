@@ -206,14 +206,14 @@ impl fmt::Display for OptionsError {
             Self::ClientIdRequired => {
                 f.write_str("a session that outlives its connection needs a client id")
             }
-            Self::Text(error) => error.fmt(f),
+            Self::Text(error) => write!(f, "client id or user name: {error}"),
             Self::TooLong => f.write_str("password or will over 65,535 bytes"),
-            Self::WillTopic(error) => error.fmt(f),
-            Self::Subscription(error) => error.fmt(f),
+            Self::WillTopic(error) => write!(f, "topic of the will: {error}"),
+            Self::Subscription(error) => write!(f, "a declared subscription: {error}"),
             Self::BufferTooSmall { needed } => {
                 write!(f, "CONNECT needs a buffer of {needed} bytes")
             }
-            Self::Limit(limit) => limit.fmt(f),
+            Self::Limit(limit) => write!(f, "subscriptions are declared: {limit}"),
         }
     }
 }

@@ -82,10 +82,12 @@ async fn what_connect_cannot_say_is_refused() {
             qos: QoS::AtMostOnce,
             retain: Retain::No,
         };
-        assert!(matches!(
-            refused(Options::new("a").will(will)),
-            OptionsError::WillTopic(_)
-        ));
+        let will_topic = refused(Options::new("a").will(will));
+        assert!(matches!(will_topic, OptionsError::WillTopic(_)));
+        assert!(will_topic.to_string().contains("will"), "{will_topic}");
+        let declared = refused(Options::new("a").declare(&[("a#", QoS::AtMostOnce)]));
+        let text = declared.to_string();
+        assert!(text.contains("declared subscription"), "{text}");
     })
     .await;
 }
