@@ -36,6 +36,10 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// As [`publish`](Self::publish), for a payload of any length: it is sent from the caller's memory, each time that
     /// it must be sent, while the future is awaited. Its topic alone takes a place of the outbox.
     ///
+    /// While it is sent, every other message waits, and so does PINGREQ: many brokers end a connection on which no packet
+    /// was completed within 1.5 × [`Options::keep_alive`](crate::Options::keep_alive), so that its length / rate must stay
+    /// below. The same holds for long messages at QoS 0, and for sources.
+    ///
     /// # Errors
     /// As [`publish`](Self::publish), for the topic alone.
     ///
