@@ -7,7 +7,10 @@ use xshell::cmd;
 
 use crate::{
     elf::Program,
-    project::{CLIENT_MARGIN, EMBASSY_AIM, EMBASSY_LIMIT, EMBASSY_SIZES},
+    project::{
+        CLIENT_MARGIN, EMBASSY_AIM, EMBASSY_LIMIT, EMBASSY_MEMORY_MARGIN, EMBASSY_SIZES,
+        EmbassySize,
+    },
     size::{MANIFEST, print_largest, read},
     workspace::Workspace,
 };
@@ -47,13 +50,36 @@ struct Added {
     future: u64,
 }
 
+impl Added {
+    /// What is over the record by more than its margin.
+    fn outgrown(self, recorded: &EmbassySize) -> Vec<String> {
+        [
+            ("code", self.flash, allowed(recorded.flash)),
+            ("state", self.state, recorded.state + EMBASSY_MEMORY_MARGIN),
+            (
+                "future",
+                self.future,
+                recorded.future + EMBASSY_MEMORY_MARGIN,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, bytes, allowed)| bytes > allowed)
+        .map(|(what, bytes, allowed)| {
+            let target = recorded.target;
+            format!("{bytes} bytes of {what} for {target}, {allowed} are allowed")
+        })
+        .collect()
+    }
+}
+
 pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
     println!(
         "{:<40} {:>12} {:>8} {:>8}",
         "bytes added by", "text+rodata", "state", "future"
     );
     let mut outgrown = Vec::new();
-    for &(target, recorded) in EMBASSY_SIZES {
+    for recorded in EMBASSY_SIZES {
+        let target = recorded.target;
         cmd!(
             workspace.shell,
             "cargo build --quiet --release --locked --manifest-path {MANIFEST} --target {target} --bin {PROGRAM} --bin {BASELINE}"
@@ -67,13 +93,7 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<()> {
             [added.flash, added.state, added.future].map(Some),
         );
         print_largest(&program);
-        if added.flash > allowed(recorded) {
-            outgrown.push(format!(
-                "{} for {target}, {} are allowed",
-                added.flash,
-                allowed(recorded)
-            ));
-        }
+        outgrown.extend(added.outgrown(recorded));
     }
     for (peer, figures) in PEERS {
         print_line(peer, *figures);
@@ -120,13 +140,43 @@ fn print_line(name: &str, figures: [Option<u64>; 3]) {
 
 #[cfg(test)]
 mod tests {
-    use super::allowed;
-    use crate::project::{CLIENT_MARGIN, EMBASSY_LIMIT};
+    use super::{Added, allowed};
+    use crate::project::{CLIENT_MARGIN, EMBASSY_LIMIT, EMBASSY_MEMORY_MARGIN, EmbassySize};
 
     #[test]
     fn a_client_below_the_limit_stays_there() {
         assert_eq!(allowed(8_000), 8_000 + CLIENT_MARGIN);
         assert_eq!(allowed(EMBASSY_LIMIT), EMBASSY_LIMIT);
         assert_eq!(allowed(20_000), 20_000 + CLIENT_MARGIN);
+    }
+
+    #[test]
+    fn refuses_what_has_outgrown_its_margin() {
+        let recorded = EmbassySize {
+            target: "board",
+            flash: 20_000,
+            state: 900,
+            future: 400,
+        };
+        let most = Added {
+            flash: 20_000 + CLIENT_MARGIN,
+            state: 900 + EMBASSY_MEMORY_MARGIN,
+            future: 400 + EMBASSY_MEMORY_MARGIN,
+        };
+        assert!(most.outgrown(&recorded).is_empty());
+        let state = most.state + 1;
+        let future = most.future + 1;
+        let outgrown = [
+            Added { state, ..most }.outgrown(&recorded),
+            Added { future, ..most }.outgrown(&recorded),
+        ];
+        assert_eq!(
+            outgrown[0],
+            ["933 bytes of state for board, 932 are allowed"]
+        );
+        assert_eq!(
+            outgrown[1],
+            ["433 bytes of future for board, 432 are allowed"]
+        );
     }
 }

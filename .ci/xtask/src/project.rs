@@ -189,9 +189,30 @@ pub(crate) const CLIENT_MARGIN: u64 = 256;
 pub(crate) const EMBASSY_AIM: u64 = 8_192;
 pub(crate) const EMBASSY_LIMIT: u64 = 12_288;
 
-/// Targets for which that is measured, with what it was when last recorded. A change that makes it larger by more than
-/// [`CLIENT_MARGIN`] must record it anew, and say why.
-pub(crate) const EMBASSY_SIZES: &[(&str, u64)] = &[
-    ("riscv32imac-unknown-none-elf", 24_094),
-    ("thumbv7em-none-eabihf", 22_480),
+/// Bytes that the state and the future of a client may be larger than recorded: compilers lay them out differently.
+pub(crate) const EMBASSY_MEMORY_MARGIN: u64 = 32;
+
+/// What the Embassy client adds for a target, in bytes, when last recorded.
+pub(crate) struct EmbassySize {
+    pub(crate) target: &'static str,
+    pub(crate) flash: u64,
+    pub(crate) state: u64,
+    pub(crate) future: u64,
+}
+
+/// Targets for which that is measured. A change that adds more than [`CLIENT_MARGIN`], or [`EMBASSY_MEMORY_MARGIN`] of
+/// state or future, must record it anew, and say why.
+pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
+    EmbassySize {
+        target: "riscv32imac-unknown-none-elf",
+        flash: 24_094,
+        state: 976,
+        future: 376,
+    },
+    EmbassySize {
+        target: "thumbv7em-none-eabihf",
+        flash: 22_480,
+        state: 976,
+        future: 376,
+    },
 ];

@@ -54,7 +54,7 @@ pub(crate) fn install_targets(workspace: &Workspace) -> Result<()> {
     let targets: BTreeSet<_> = project::BARE_METAL_TARGETS
         .iter()
         .chain(project::LINK_TARGETS.iter().map(|target| &target.name))
-        .chain(project::EMBASSY_SIZES.iter().map(|(target, _)| target))
+        .chain(project::EMBASSY_SIZES.iter().map(|size| &size.target))
         .chain(firmwares)
         .collect();
     for target in targets {
