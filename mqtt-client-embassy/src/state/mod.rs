@@ -195,6 +195,7 @@ impl<'a> State<'a> {
     }
 
     /// Ends the client: whatever waits finds that out.
+    #[inline(never)]
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if !self.is_closed() {
             self.connection = ConnectionState::Closed(reason);
