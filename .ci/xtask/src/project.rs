@@ -205,13 +205,13 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 24_094,
+        flash: 24_682,
         state: 976,
         future: 376,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 22_480,
+        flash: 22_914,
         state: 976,
         future: 376,
     },
