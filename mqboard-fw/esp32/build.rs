@@ -12,7 +12,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("BROKER_PORT", "1883"),
     ("BROKER_USER", ""),
     ("BROKER_PASSWORD", ""),
-    ("CLIENT_ID", "mqboard"),
+    ("CLIENT_ID", ""),
     ("TOPIC_PREFIX", "mqboard"),
     ("LED_ON", "low"),
 ];

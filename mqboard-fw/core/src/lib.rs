@@ -5,9 +5,11 @@
 #![warn(missing_docs)]
 
 mod application;
+mod client_id;
 mod led;
 mod topics;
 
 pub use application::{Board, run};
+pub use client_id::{ClientId, client_id};
 pub use led::{Led, UnknownState};
 pub use topics::Topics;

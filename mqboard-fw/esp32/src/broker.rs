@@ -7,7 +7,8 @@ use embassy_net::{
     tcp::client::{TcpClient, TcpClientState},
 };
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use esp_hal::rng::Rng;
+use esp_hal::{efuse::base_mac_address, rng::Rng};
+use mqboard_core::{ClientId, client_id};
 use mqtt_client_embassy::{
     Client, Options, OptionsError, QoS, Resources, Runner, TcpConnector, new,
 };
@@ -21,8 +22,6 @@ const BUFFER: usize = 2048;
 type Connector =
     TcpConnector<'static, TcpClient<'static, SOCKETS, BUFFER, BUFFER>, DnsSocket<'static>>;
 
-static OPTIONS: Options<'_> = options();
-
 /// Connects to the broker of the settings, and again whenever the connection is lost.
 ///
 /// # Errors
@@ -33,10 +32,17 @@ pub(crate) fn start(
 ) -> Result<Client<'static, NoopRawMutex>, OptionsError> {
     static STATE: ConstStaticCell<TcpClientState<SOCKETS, BUFFER, BUFFER>> =
         ConstStaticCell::new(TcpClientState::new());
+    static CLIENT_ID: StaticCell<ClientId> = StaticCell::new();
+    static OPTIONS: StaticCell<Options<'_>> = StaticCell::new();
     // Everything runs on one executor. 8 messages on their way out, 4 received, 1 filter.
     static RESOURCES: StaticCell<Resources<'_, NoopRawMutex, 8, 4, 1, 128, 512>> =
         StaticCell::new();
 
+    let client_id = match settings::CLIENT_ID {
+        "" => CLIENT_ID.init(client_id(chip_address())),
+        client_id => client_id,
+    };
+    log::info!("client id {client_id}");
     let tcp = TcpClient::new(stack, STATE.take());
     let connector = TcpConnector::new(
         tcp,
@@ -46,7 +52,7 @@ pub(crate) fn start(
     );
     let (client, runner) = new(
         RESOURCES.init_with(Resources::new),
-        &OPTIONS,
+        OPTIONS.init(options(client_id)),
         connector,
         random as fn() -> u32,
     )?;
@@ -54,15 +60,24 @@ pub(crate) fn start(
     Ok(client)
 }
 
-const fn options() -> Options<'static> {
+fn options(client_id: &'static str) -> Options<'static> {
     // Back soon after the Wi-Fi is.
-    let options = Options::new(settings::CLIENT_ID)
+    let options = Options::new(client_id)
         .declare(&[(settings::TOPICS.led, QoS::AtLeastOnce)])
         .backoff(500, 10_000);
     if settings::BROKER_USER.is_empty() {
         return options;
     }
     options.login(settings::BROKER_USER, settings::BROKER_PASSWORD.as_bytes())
+}
+
+/// The address that the chip got when it was made.
+fn chip_address() -> [u8; 6] {
+    let mut address = [0; 6];
+    for (place, byte) in address.iter_mut().zip(base_mac_address().as_bytes()) {
+        *place = *byte;
+    }
+    address
 }
 
 fn random() -> u32 {

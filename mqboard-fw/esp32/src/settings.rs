@@ -11,6 +11,7 @@ pub(crate) const BROKER_PORT: u16 = port(env!("MQBOARD_BROKER_PORT"));
 /// Empty if the broker asks for none.
 pub(crate) const BROKER_USER: &str = env!("MQBOARD_BROKER_USER");
 pub(crate) const BROKER_PASSWORD: &str = env!("MQBOARD_BROKER_PASSWORD");
+/// Empty for one made of the chip's address.
 pub(crate) const CLIENT_ID: &str = env!("MQBOARD_CLIENT_ID");
 pub(crate) const TOPICS: Topics = topics!(env!("MQBOARD_TOPIC_PREFIX"));
 pub(crate) const LED_ON: Level = level(env!("MQBOARD_LED_ON"));
