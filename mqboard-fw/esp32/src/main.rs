@@ -70,6 +70,7 @@ impl Board for Devices {
 }
 
 /// After a panic was printed: nobody is there to press the button.
+// SAFETY: esp-backtrace declares it with this signature, and with its feature `custom-halt` nobody else defines it.
 #[unsafe(export_name = "custom_halt")]
 extern "Rust" fn start_again() -> ! {
     esp_hal::system::software_reset()

@@ -11,6 +11,8 @@ static WOKEN: AtomicBool = AtomicBool::new(false);
 /// Counts of the instruction counter that passed while the core slept, modulo 2³².
 static SLEPT: AtomicU32 = AtomicU32::new(0);
 
+// SAFETY: embassy-executor declares it with this signature for whoever brings the executor's loop, and no feature of it
+// that defines one is on.
 #[unsafe(export_name = "__pender")]
 fn wake(_: *mut ()) {
     WOKEN.store(true, Ordering::SeqCst);

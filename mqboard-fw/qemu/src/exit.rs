@@ -37,11 +37,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     exit(PANICKED)
 }
 
+// SAFETY: riscv-rt calls it with this argument, and its linker script provides another only if nobody defines one.
 #[unsafe(export_name = "ExceptionHandler")]
 extern "C" fn exception(_: &riscv_rt::TrapFrame) -> ! {
     trapped()
 }
 
+// SAFETY: the same, without an argument.
 #[unsafe(export_name = "DefaultHandler")]
 extern "C" fn interrupt() -> ! {
     trapped()
