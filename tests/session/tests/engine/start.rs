@@ -1,7 +1,10 @@
 //! The three ways to start.
 
 use mqtt_codec::session::{Config, Error, Identity, Next, OpenError, Start, Violation};
-use mqtt_codec::wire::{ClientId, EncodeError, PacketType, QoS, SessionPresent};
+use mqtt_codec::wire::{
+    Binary, ClientId, EncodeError, Login, PacketType, Password, QoS, Retain, SessionPresent,
+    TopicName, Utf8Str, Will,
+};
 use testkit::{AckOrder, Brought, Item, Pair, Script};
 
 use crate::{DISCONNECT, config, secs};
@@ -197,4 +200,27 @@ fn mqtt_3_1_0_1_nothing_is_sent_between_connect_and_connack() {
     script.wait(secs(9)).unwrap();
     assert_eq!(script.transmit(), []);
     assert!(!script.session.accepts_at_most_once());
+}
+
+#[test]
+fn connect_is_as_long_as_was_told_before() {
+    let will = Will {
+        topic: TopicName::new("will").unwrap(),
+        payload: Binary::new(&[7; 200]).unwrap(),
+        qos: QoS::AtMostOnce,
+        retain: Retain::No,
+    };
+    let login = Login {
+        user_name: Utf8Str::new("user").unwrap(),
+        password: Password::new(b"secret"),
+    };
+    for (login, will) in [(None, None), (Some(login), None), (Some(login), Some(will))] {
+        let identity = Identity {
+            client_id: ClientId::new("c").unwrap(),
+            login,
+            will,
+        };
+        let connect = Script::new(Config::new()).open_as(&identity);
+        assert_eq!(connect.len(), identity.connect_len());
+    }
 }
