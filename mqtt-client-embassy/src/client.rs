@@ -219,8 +219,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// Ends the client: nothing more is accepted, what waits gets this time to leave, then DISCONNECT is sent and the
     /// runner returns. What was not delivered is told by [`undelivered`](Self::undelivered).
     ///
-    /// What waits are QoS 1 messages without acknowledgement, bytes in the transmit buffer, and a QoS 0 message whose
-    /// [`Writer`](crate::Writer) is at it. If the time is over within a packet, the rest of it and DISCONNECT get
+    /// What waits are QoS 1 messages without acknowledgement, subscriptions of a new session that are still to be asked
+    /// for, bytes in the transmit buffer, and a QoS 0 message whose [`Writer`](crate::Writer) is at it. If the time is over within a packet, the rest of it and DISCONNECT get
     /// another second; if that does not suffice, the connection is closed without, and the broker publishes the will.
     ///
     /// # Cancel safety

@@ -50,8 +50,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// be sent again, the QoS 1 messages behind it wait for the first piece. While a source has no further ones, nothing
     /// else is sent.
     ///
-    /// A source may go on after `len` bytes only if it does not say so at once: it is asked for one byte more, and not
-    /// waited for.
+    /// Behind `len` bytes a source is asked once for one more, and not waited for: it need not have an end of its own.
     ///
     /// # Errors
     /// [`PublishError::NoBuffer`]; [`PublishError::Source`], [`PublishError::TooShort`] and [`PublishError::TooLong`],

@@ -23,7 +23,8 @@ use crate::{
 /// - `MESSAGE`: bytes of topic and payload of each of those messages; what is longer is sent from the caller's memory,
 ///   and received as a stream
 /// - `BUFFER`: bytes of the receive buffer and of the transmit buffer; at least 16, and the length of CONNECT
-/// - `TASKS`: tasks that wait for the client at a time and are woken at once; each further one looks every 20 ms
+/// - `TASKS`: tasks that wait for the client at a time and are woken at once; each further one looks every 20 ms, by a
+///   timer of embassy-time, which without a generic queue knows tasks of Embassy's executor alone
 ///
 /// Bytes on a processor of 32 bits, at most: `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER`, and `48 × OUTBOX +
 /// 60 × QUEUE + 12 × SUBSCRIPTIONS + 8 × TASKS + 576`.
