@@ -77,7 +77,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
         self.shared.with(|state| state.stats)
     }
 
-    /// Waits until the transport has taken everything that was published before. Without a connection it waits for one.
+    /// Waits until the transport has taken everything that was published before: with QoS 1 messages that wait for a
+    /// connection, it waits as well.
     ///
     /// # Errors
     /// [`PublishError::ConnectionLost`]: the connection that this was handed out to has ended. QoS 1 messages go out
@@ -220,8 +221,9 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// runner returns. What was not delivered is told by [`undelivered`](Self::undelivered).
     ///
     /// What waits are QoS 1 messages without acknowledgement, subscriptions of a new session that are still to be asked
-    /// for, bytes in the transmit buffer, and a QoS 0 message whose [`Writer`](crate::Writer) is at it. If the time is over within a packet, the rest of it and DISCONNECT get
-    /// another second; if that does not suffice, the connection is closed without, and the broker publishes the will.
+    /// for, bytes in the transmit buffer, and a QoS 0 message whose [`Writer`](crate::Writer) is at it. If the time is
+    /// over within a packet, the rest of it and DISCONNECT get another second; if that does not suffice, the connection
+    /// is closed without, and the broker publishes the will.
     ///
     /// # Cancel safety
     /// The client ends all the same.
