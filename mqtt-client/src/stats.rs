@@ -32,9 +32,8 @@ pub struct Stats {
     pub received_qos1: u64,
     /// Received QoS 0 messages dropped because a queue was full.
     pub dropped_by_full_queue: u64,
-    /// Received messages that matched no stream and were dropped: at QoS 0, with
-    /// [`Unmatched::Discard`](crate::Unmatched::Discard), or of a subscription that was ended. Also those left unread in a
-    /// stream that was dropped: at QoS 0, or of a subscription that was ended before.
+    /// Received messages that matched no stream, or lay unread in one that was dropped, and were dropped themselves: at QoS 0,
+    /// with [`Unmatched::Discard`](crate::Unmatched::Discard), or of a subscription that was ended.
     pub dropped_unmatched: u64,
     /// Received QoS 1 messages discarded because consumers stalled. The broker of a persistent session, to which they are
     /// not acknowledged, sends them again. In a transient one they are lost. The message that waited for room when its

@@ -19,7 +19,7 @@ use crate::{
     },
     message::{AckMode, Acker, Message, Queued},
     options::{Capacity, Filter},
-    state::{Completion, DefaultStream, Queue, Shared, State, Unattached},
+    state::{Completion, Queue, Shared, State, Unattached},
 };
 
 /// A subscription about to be made. From [`Client::subscribe`].
@@ -185,8 +185,9 @@ impl<'a> IntoFuture for Unsubscribe<'a> {
 ///
 /// Dropping it unsubscribes in a [`Transient`](crate::SessionStart::Transient) session; in one that persists it only lets go:
 /// QoS 1 messages are held for the next stream, those it had not taken beyond the bounds of the default queue if need
-/// be ([`ConnectOptions::queue`](crate::ConnectOptions::queue)): it takes nothing more until it has room again. Those at QoS 0
-/// are dropped and [counted](crate::Stats::dropped_unmatched). Use [`Client::unsubscribe`] to end the subscription.
+/// be ([`ConnectOptions::queue`](crate::ConnectOptions::queue)): it takes nothing more until it has room again. With
+/// [`Unmatched::Discard`](crate::Unmatched::Discard) they are acknowledged instead, and dropped, as those at QoS 0 always are;
+/// both are [counted](crate::Stats::dropped_unmatched). Use [`Client::unsubscribe`] to end the subscription.
 pub struct Subscription {
     shared: Arc<Shared>,
     _handle: Arc<Handle>,
@@ -243,7 +244,8 @@ impl Subscription {
                 let queue = Queue::new(client.shared.tuning.queue);
                 let key = state.router.add_queue(queue);
                 if state.router.attach(filter, key).is_none() {
-                    state.release_stream(key, &mut VecDeque::new(), client.shared.unattached());
+                    let shared = &client.shared;
+                    state.release_stream(shared, key, &mut VecDeque::new(), shared.unattached());
                     return Err(taken());
                 }
                 state.move_held(key, |topic| name.filter().matches(topic));
@@ -385,11 +387,9 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         if self.key == state.default_queue {
-            // the queue stays, for the next one who takes it
-            state.default_stream = DefaultStream::Free;
-            state.router.queue(self.key).put_back(&mut self.batch);
+            state.release_default_stream(&self.shared, &mut self.batch);
         } else {
-            state.release_stream(self.key, &mut self.batch, self.unattached);
+            state.release_stream(&self.shared, self.key, &mut self.batch, self.unattached);
         }
         state.wake_driver();
     }

@@ -73,7 +73,7 @@ impl State {
             Input::Unsubscribed { handle } => {
                 if let Item::Unsubscribe(requests) = handle {
                     self.router.handle_unsuback(&requests, &mut self.deferred);
-                    self.free_untaken(shared.unattached());
+                    self.free_untaken(shared);
                     self.free_held();
                     self.finish_settling();
                 }

@@ -36,7 +36,7 @@ use crate::{
     error::{CloseReason, ClosedError, PublishError, StreamError},
     events::{ConnectionState, Event},
     message::{Queued, Settlement},
-    options::{Filter, SessionStart, Tuning},
+    options::{Filter, SessionStart, Tuning, Unmatched},
     stats::Stats,
 };
 
@@ -324,6 +324,7 @@ impl State {
     /// Those of QoS 0 are dropped.
     pub(crate) fn release_stream(
         &mut self,
+        shared: &Shared,
         key: usize,
         batch: &mut VecDeque<Queued>,
         unattached: Unattached,
@@ -340,25 +341,8 @@ impl State {
         let rest = queue.extract(|_| true);
         let blocks = queue.blocks;
         for queued in batch.drain(..).chain(rest) {
-            if queued.receipt.is_none() {
-                self.stats.dropped_unmatched += 1;
-                continue;
-            }
-            let settlement = match unattached {
-                Unattached::Unsubscribe => Settlement::GivenUp,
-                Unattached::Keep | Unattached::KeepStanding
-                    if self.router.is_subscribed(queued.content.topic()) =>
-                {
-                    self.router.queue(self.default_queue).push_queued(queued);
-                    continue;
-                }
-                // unsubscribed and let go: nobody will ask for it
-                Unattached::Keep | Unattached::KeepStanding => {
-                    self.stats.dropped_unmatched += 1;
-                    Settlement::Acknowledged
-                }
-            };
-            self.settle_queued(&queued, settlement);
+            let is_wanted = self.router.is_subscribed(queued.content.topic());
+            self.leave_unread(shared, queued, is_wanted);
         }
         if blocks || self.router.queue(self.default_queue).len() > 0 {
             let queue = self.router.queue(self.default_queue);
@@ -366,8 +350,34 @@ impl State {
         }
     }
 
+    /// The same for the default stream, whose queue stays.
+    pub(crate) fn release_default_stream(&mut self, shared: &Shared, batch: &mut VecDeque<Queued>) {
+        self.default_stream = DefaultStream::Free;
+        let queue = self.router.queue(self.default_queue);
+        queue.put_back(batch);
+        for queued in queue.extract(|_| true) {
+            let is_wanted = !self.router.is_ended(queued.content.topic());
+            self.leave_unread(shared, queued, is_wanted);
+        }
+    }
+
+    /// Holds a message that a stream had not taken for the next one, or settles it: what nobody takes must not hold up
+    /// the acknowledgements behind it.
+    fn leave_unread(&mut self, shared: &Shared, queued: Queued, is_wanted: bool) {
+        if queued.receipt.is_none() {
+            self.stats.dropped_unmatched += 1;
+        } else if shared.unattached() == Unattached::Unsubscribe {
+            self.settle_queued(&queued, Settlement::GivenUp);
+        } else if is_wanted && shared.tuning.unmatched == Unmatched::Hold {
+            self.router.queue(self.default_queue).push_queued(queued);
+        } else {
+            self.stats.dropped_unmatched += 1;
+            self.settle_queued(&queued, Settlement::Acknowledged);
+        }
+    }
+
     /// Frees the queues of declared subscriptions that ended before anybody took their stream.
-    pub(crate) fn free_untaken(&mut self, unattached: Unattached) {
+    pub(crate) fn free_untaken(&mut self, shared: &Shared) {
         let router = &self.router;
         let (kept, ended) = mem::take(&mut self.untaken)
             .into_iter()
@@ -375,7 +385,7 @@ impl State {
         self.untaken = kept;
         let ended: Vec<(Filter, usize)> = ended;
         for (_, key) in ended {
-            self.release_stream(key, &mut VecDeque::new(), unattached);
+            self.release_stream(shared, key, &mut VecDeque::new(), shared.unattached());
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 
 use client_tests::{Setup, Start, World};
 use futures::FutureExt;
-use mqtt_client::{Client, QoS, StreamError, Subscription, TryRecvError};
+use mqtt_client::{Client, QoS, StreamError, Subscription, TryRecvError, Unmatched};
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -213,4 +213,44 @@ async fn a_queue_that_held_up_an_earlier_connection_does_not_hold_up_the_next_on
     world.broker(|broker| broker.publish("b", b"later", QOS1));
     let message = in_time(stream.next()).await.unwrap().unwrap();
     assert_eq!(message.payload(), b"later");
+}
+
+/// It would hold up the acknowledgement of every later message.
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_stream_leaves_unread_is_acknowledged_unless_it_is_held() {
+    for (start, unmatched, is_default, held) in [
+        (Start::Transient, Unmatched::Hold, true, 0),
+        (Start::Resume, Unmatched::Hold, true, 1),
+        (Start::Resume, Unmatched::Discard, true, 0),
+        (Start::Resume, Unmatched::Hold, false, 1),
+        (Start::Resume, Unmatched::Discard, false, 0),
+    ] {
+        let world = World::default();
+        let setup = Setup {
+            start,
+            ..Setup::default()
+        };
+        let options = options(&world, &setup).unmatched(unmatched);
+        let client = Client::connect(options).await.unwrap();
+        let stream = match is_default {
+            true => client.default_stream().unwrap(),
+            false => client.subscribe("t", QOS1).await.unwrap(),
+        };
+        world.inject(b"\x30\x04\x00\x01tx\x32\x06\x00\x01t\x00\x07x");
+        while client.stats().queued_messages < 2 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(stream);
+        sleep(Duration::from_secs(1)).await;
+        let acknowledged = world.packet_types(0).contains(&PacketType::PubAck);
+        let queued = client.stats().queued_messages;
+        let what = format!("{start:?}, {unmatched:?}, default: {is_default}");
+        assert_eq!((acknowledged, queued), (held == 0, held), "{what}");
+        let stats = client.stats();
+        assert_eq!(
+            stats.dropped_unmatched + stats.given_up + held,
+            2,
+            "{what}: {stats:?}"
+        );
+    }
 }
