@@ -5,12 +5,19 @@ mod input;
 mod stage;
 mod upload;
 
-use std::{future::Future, io, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use mqtt_codec::session::{self, Backoff, Config, Next, Session};
 use tokio::{
     runtime::Handle,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, Sleep, sleep_until, timeout_at},
 };
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -272,7 +279,7 @@ impl Driver {
     /// Waits for the future, or `None`: the client is to end. What waits in the outbox may still get its chance.
     async fn until_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
-        let mut deadline = None;
+        let mut deadline = None::<Pin<Box<Sleep>>>;
         std::future::poll_fn(|cx| {
             {
                 let mut state = self.shared.lock();
@@ -281,6 +288,10 @@ impl Driver {
                         return Poll::Ready(None);
                     }
                     let deadline = deadline.get_or_insert_with(|| Box::pin(sleep_until(until)));
+                    // a later call may have brought it forward
+                    if deadline.deadline() != until {
+                        deadline.as_mut().reset(until);
+                    }
                     if deadline.as_mut().poll(cx).is_ready() {
                         return Poll::Ready(None);
                     }
