@@ -145,6 +145,9 @@ impl Driver {
                 },
             };
             if ended.next == Next::Never {
+                if let Outcome::Disconnected(reason) = ended.outcome {
+                    self.tell_disconnected(reason, None);
+                }
                 return self.stopped();
             }
             match ended.outcome {
@@ -188,13 +191,12 @@ impl Driver {
                         (None, Next::Now) => Some(Duration::ZERO),
                         (None, _) => Some(self.next_delay()),
                     };
-                    info!(%reason, ?retry_in, "disconnected");
-                    let observers = &self.shared.observers;
-                    observers.set_connection(ConnectionState::Connecting);
+                    if retry_in.is_some() {
+                        let observers = &self.shared.observers;
+                        observers.set_connection(ConnectionState::Connecting);
+                    }
                     self.watch_closing(&reason);
-                    self.shared
-                        .observers
-                        .emit(Event::Disconnected { reason, retry_in });
+                    self.tell_disconnected(reason, retry_in);
                     if let Some(error) = terminal {
                         return CloseReason::Session(error);
                     }
@@ -242,6 +244,13 @@ impl Driver {
     fn next_delay(&mut self) -> Duration {
         let now = self.at(Instant::now());
         self.backoff.next_delay(now, fastrand::u32(..)).into()
+    }
+
+    fn tell_disconnected(&self, reason: DisconnectReason, retry_in: Option<Duration>) {
+        info!(%reason, ?retry_in, "disconnected");
+        self.shared
+            .observers
+            .emit(Event::Disconnected { reason, retry_in });
     }
 
     /// Two clients of one id take the connection from each other for ever, and neither gets an error.

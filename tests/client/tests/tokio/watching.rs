@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use client_tests::{Setup, World};
-use mqtt_client::{Client, ConnectionState, Event};
+use mqtt_client::{Client, ConnectionState, DisconnectReason, Event};
 use tokio::{
     sync::broadcast::{
         Receiver,
@@ -135,4 +135,26 @@ async fn the_state_of_the_connection_ends_with_the_client_though_a_handle_lives(
     // and whoever asks by another way is answered
     client.connected().await.unwrap_err();
     client.disconnect().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_connection_is_told_though_it_was_asked_for() {
+    for drops_handle in [false, true] {
+        let world = World::default();
+        let client = Client::connect(options(&world, &Setup::default()))
+            .await
+            .unwrap();
+        let mut events = client.events();
+        match drops_handle {
+            true => drop(client),
+            false => client.disconnect().await.unwrap(),
+        }
+        assert!(matches!(here(&mut events), Event::Connected { .. }));
+        let Ok(Event::Disconnected { reason, retry_in }) = events.recv().await else {
+            panic!("it was connected");
+        };
+        assert!(matches!(reason, DisconnectReason::Requested), "{reason:?}");
+        assert_eq!(retry_in, None);
+        assert!(matches!(events.recv().await, Ok(Event::Closed { .. })));
+    }
 }
