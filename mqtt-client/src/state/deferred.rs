@@ -1,6 +1,7 @@
 use std::{
     mem,
     ops::{Deref, DerefMut},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::MutexGuard,
     task::{Context, Waker},
 };
@@ -52,13 +53,19 @@ impl Deferred {
         }
     }
 
-    /// Not under the lock. Keeps its room.
+    /// Not under the lock. Keeps its room. One that panics does so when the others have had their turn.
     pub(crate) fn run(&mut self) {
-        if let Some(waker) = self.wake.take() {
-            waker.wake();
+        let mut outcome = Ok(());
+        let wakers = self.wake.take().into_iter();
+        for waker in wakers.chain(self.more_wakes.drain(..)) {
+            if let Err(panicked) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                outcome = Err(panicked);
+            }
         }
-        self.more_wakes.drain(..).for_each(Waker::wake);
         self.ended.clear();
+        if let Err(panicked) = outcome {
+            resume_unwind(panicked);
+        }
     }
 
     /// `more_wakes` have a first one in `wake`.

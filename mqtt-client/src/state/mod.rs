@@ -223,13 +223,13 @@ impl Shared {
         state.room.wake_all(&mut state.deferred);
         let deferred = mem::take(&mut state.deferred);
         drop(locked);
-        // before anybody is woken by it
+        // who watches is told before any other waker runs, which might panic
         self.observers.set_connection(ConnectionState::Closed {
             reason: reason.clone(),
         });
-        drop(deferred);
         self.observers.emit(Event::Closed { reason });
         self.observers.end();
+        drop(deferred);
     }
 }
 

@@ -1,20 +1,29 @@
 //! Code of the user's that panics fails alone.
 use std::{
+    future::Future,
     io,
     panic::panic_any,
     pin::Pin,
-    sync::atomic::{AtomicU32, Ordering},
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use client_tests::{Setup, World};
 use mqtt_client::{
     BoxError, Client, CloseReason, ConnectFailure, ConnectOptions, Credentials, Event, Panicked,
-    PublishError, QoS, StartError, StreamError, source_fn,
+    PublishAck, PublishError, QoS, StartError, StreamError, source_fn,
 };
+use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    sync::broadcast::error::RecvError,
+    time::timeout,
+};
 
 use crate::adapter::options;
 
@@ -207,6 +216,66 @@ async fn any_other_panic_ends_the_client_and_is_named() {
     assert!(matches!(end, Some(Err(StreamError::Closed(_)))), "{end:?}");
     let again = client.connected().await;
     assert!(matches!(again, Err(StartError::Closed(_))), "{again:?}");
-    let left = tokio::time::timeout(Duration::from_secs(1), client.disconnect());
+    let left = timeout(Duration::from_secs(1), client.disconnect());
     assert_eq!(left.await.unwrap().unwrap_err().messages.len(), 1);
+}
+
+/// Panics when it is woken.
+struct FragileWaker;
+
+impl Wake for FragileWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("woken");
+    }
+}
+
+fn poll_once(mut ack: PublishAck) -> PublishAck {
+    let waker = Waker::from(Arc::new(FragileWaker));
+    let polled = Pin::new(&mut ack).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    ack
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_keeps_nobody_else_asleep() {
+    let world = World::default();
+    let client = Client::connect(options(&world, &Setup::default()))
+        .await
+        .unwrap();
+    world.broker(|broker| broker.ack_order = AckOrder::Held);
+    let mut acks = Vec::new();
+    for _ in 0..4 {
+        let publish = client.publish("t", "x").qos(QOS1);
+        acks.push(publish.enqueue().await.unwrap());
+    }
+    let _fragile = poll_once(acks.remove(0));
+    let others: Vec<_> = acks.into_iter().map(tokio::spawn).collect();
+    world.arrived(PacketType::Publish, 4).await;
+    // the first three in one piece
+    world.inject(b"\x40\x02\x00\x01\x40\x02\x00\x02\x40\x02\x00\x03");
+    for (n, other) in others.into_iter().enumerate() {
+        let outcome = timeout(Duration::from_secs(60), other).await;
+        let outcome = outcome.expect("it is woken").unwrap();
+        assert_eq!(outcome.is_ok(), n < 2, "{outcome:?}");
+    }
+    let closed = client.connected().await.unwrap_err().to_string();
+    assert!(closed.ends_with("panicked: woken"), "{closed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_at_the_end_keeps_it_from_nobody() {
+    let world = World::default();
+    let client = Client::connect(options(&world, &Setup::default()))
+        .await
+        .unwrap();
+    world.broker(|broker| broker.ack_order = AckOrder::Held);
+    let publish = client.publish("t", "x").qos(QOS1);
+    let _fragile = poll_once(publish.enqueue().await.unwrap());
+    let mut events = client.events();
+    client.disconnect_within(Duration::ZERO).await.unwrap_err();
+    let ended = timeout(Duration::from_secs(60), async {
+        while !matches!(events.recv().await, Ok(Event::Closed { .. })) {}
+        events.recv().await
+    });
+    assert_eq!(ended.await.unwrap().unwrap_err(), RecvError::Closed);
 }
