@@ -307,6 +307,7 @@ impl Assembly {
         bytes: &[u8],
         left: u32,
     ) -> Action {
+        self.make_room(bytes.len(), left as usize);
         self.bytes.extend_from_slice(bytes);
         if left > 0 {
             return Action::Assemble(self);
@@ -322,6 +323,16 @@ impl Assembly {
         match state.retry(shared, parked) {
             None => Action::None,
             Some(parked) => Action::Park(parked),
+        }
+    }
+
+    /// For `n` bytes, with `left` behind them: twice as much as there is, but no more than the message takes, since the queues
+    /// count no more.
+    fn make_room(&mut self, n: usize, left: usize) {
+        let len = self.bytes.len() + n;
+        if len > self.bytes.capacity() {
+            let capacity = (2 * self.bytes.capacity()).clamp(len, len + left);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What publishing costs in allocations, after a warm-up, and what futures leave behind that are dropped.
+//! What the client allocates once it is warm, what it holds, and what dropped futures leave behind.
 #[path = "../support/counting.rs"]
 mod counting;
+mod held;
 mod idle;
 
 use std::{
