@@ -273,6 +273,7 @@ impl State {
                 self.retry(shared, parked);
             }
             Some(token) => {
+                self.stats.received_qos1 += 1;
                 self.stats.discarded_while_stalled += 1;
                 self.session.give_up(token);
             }

@@ -149,6 +149,8 @@ async fn a_qos_0_message_does_not_end_discarding_while_the_consumer_sleeps() {
         sleep(Duration::from_secs(5)).await;
     }
     assert_eq!(world.links(), 1);
+    let stats = client.stats();
+    assert_eq!((stats.received_qos1, stats.discarded_while_stalled), (2, 1));
     let mut got = Vec::new();
     while !got.contains(&1) {
         let message = in_time(stream.next()).await.unwrap().unwrap();
