@@ -128,16 +128,12 @@ impl Router {
         let again = std::mem::take(&mut sub.again);
         let left = std::mem::take(&mut sub.abandoned);
         let orphaned = sub.attachments.is_empty();
-        self.set_phase(
-            index,
-            if again {
-                Phase::Wanted
-            } else {
-                Phase::Active(qos)
-            },
-        );
+        self.set_phase(index, Phase::Active(qos));
         if left || (orphaned && unattached == Unattached::Unsubscribe) {
             self.leave(index);
+        }
+        if again {
+            self.want(index);
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct Subscription {
     pub(crate) filter: Filter,
     qos: QoS,
     phase: Phase,
-    /// It was asked for again while an answer was awaited.
+    /// It was asked for again while an answer was awaited, or before it has ended: it is wanted then.
     again: bool,
     /// It is to be given up when the answer has come.
     abandoned: bool,
@@ -353,9 +353,12 @@ impl Router {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
-        sub.abandoned = false;
+        // who has asked for its end waits for UNSUBACK
+        let ends_first = !sub.unsubscribers.is_empty();
+        sub.abandoned &= ends_first;
         match sub.phase {
             Phase::Requested | Phase::LeaveRequested => sub.again = true,
+            Phase::Leaving if ends_first => sub.again = true,
             _ => self.set_phase(index, Phase::Wanted),
         }
         self.cache = Cache::default();
@@ -368,8 +371,11 @@ impl Router {
         sub.stands = false;
         match sub.phase {
             // the SUBACK comes first
-            Phase::Requested => sub.abandoned = true,
-            Phase::LeaveRequested => sub.again = false,
+            Phase::Requested => {
+                sub.abandoned = true;
+                sub.again = false;
+            }
+            Phase::Leaving | Phase::LeaveRequested => sub.again = false,
             _ => self.set_phase(index, Phase::Leaving),
         }
     }

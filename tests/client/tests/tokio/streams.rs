@@ -256,3 +256,49 @@ async fn what_a_dropped_stream_leaves_unread_is_acknowledged_unless_it_is_held()
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn unsubscribing_ends_though_the_filter_is_subscribed_to_again_before_it_is_sent() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut old = client.subscribe("t", QOS1).await.unwrap();
+    let both = async {
+        tokio::join!(
+            client.unsubscribe("t").into_future(),
+            client.subscribe("t", QOS1).into_future()
+        )
+    };
+    let (unsubscribed, new) = in_time(both).await;
+    unsubscribed.unwrap();
+    assert!(in_time(old.next()).await.is_none());
+    world.broker(|broker| broker.publish("t", b"x", QOS1));
+    let message = in_time(new.unwrap().next()).await.unwrap().unwrap();
+    assert_eq!(message.payload(), b"x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unsubscribing_ends_though_the_filter_is_subscribed_to_before_and_behind_it() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    world.broker(|broker| broker.swallows = true);
+    let behind = async {
+        let requests = world.arrived(PacketType::Subscribe, 1).await;
+        let answer = async {
+            tokio::task::yield_now().await;
+            world.broker(|broker| broker.swallows = false);
+            let id = &requests[0].bytes()[2..4];
+            world.inject(&[0x90, 3, id[0], id[1], 1]);
+        };
+        tokio::join!(
+            client.unsubscribe("t").into_future(),
+            client.subscribe("t", QOS1).into_future(),
+            answer
+        )
+    };
+    let before = client.subscribe("t", QOS1).into_future();
+    let (_, (unsubscribed, new, ())) = in_time(async { tokio::join!(before, behind) }).await;
+    unsubscribed.unwrap();
+    world.broker(|broker| broker.publish("t", b"x", QOS1));
+    let message = in_time(new.unwrap().next()).await.unwrap().unwrap();
+    assert_eq!(message.payload(), b"x");
+}
