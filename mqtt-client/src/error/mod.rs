@@ -90,8 +90,8 @@ pub enum PublishError {
     /// QoS 2 is not supported. The caller's mistake; nothing was sent.
     #[error("QoS 2 is not supported")]
     QoS2,
-    /// Topic and payload are longer than MQTT 3.1.1 can express, 268,435,455 bytes in all. The caller's mistake;
-    /// nothing was sent.
+    /// Topic and payload are longer than MQTT 3.1.1 can express: 268,435,453 bytes together at QoS 0, 2 fewer at QoS 1. The
+    /// caller's mistake; nothing was sent.
     #[error("a message of {len} bytes is longer than MQTT 3.1.1 can express")]
     TooLong {
         /// Topic and payload, bytes.

@@ -27,7 +27,11 @@ pub use self::{
     url::UrlError,
     will::{Will, WillError},
 };
-pub(crate) use self::{credentials::CredentialsSource, settings::Settings, tuning::Tuning};
+pub(crate) use self::{
+    credentials::CredentialsSource,
+    settings::Settings,
+    tuning::{LONGEST_PACKET, Tuning},
+};
 use crate::transport::{Connector, SharedConnector};
 
 /// How a session starts.

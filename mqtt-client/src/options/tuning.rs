@@ -6,9 +6,10 @@ use super::OptionsError;
 /// What any time-out may be set to.
 pub(super) const TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(86_400);
-/// What the limit on incoming packets may be set to, in bytes; the upper end is the largest remaining length that MQTT
-/// can say.
-const PACKET_LIMITS: RangeInclusive<usize> = 256..=268_435_455;
+/// The largest remaining length that MQTT can say, bytes.
+pub(crate) const LONGEST_PACKET: usize = 268_435_455;
+/// What the limit on incoming packets may be set to, in bytes.
+const PACKET_LIMITS: RangeInclusive<usize> = 256..=LONGEST_PACKET;
 /// The packet ids that the session has for PUBLISH; SUBSCRIBE and UNSUBSCRIBE have others.
 const IN_FLIGHT: RangeInclusive<u16> = 1..=64_511;
 

@@ -112,6 +112,7 @@ impl State {
         message: &Outgoing<'_>,
     ) -> Result<bool, PublishError> {
         let topic = message.topic.name()?;
+        let payload_len = message.payload_len(topic)?;
         let limit = shared.tuning.outbox.bytes;
         let len = message.payload.len();
         let held = topic.as_bytes().len() + len;
@@ -124,8 +125,6 @@ impl State {
         if no_room || waits || !self.session.accepts_at_most_once() {
             return Ok(false);
         }
-        let too_long = || PublishError::TooLong { len: held as u64 };
-        let payload_len = u32::try_from(len).map_err(|_| too_long())?;
         let head_room = topic.as_bytes().len() + HEAD;
         let copied = if len < SHARED_FROM { len } else { 0 };
         let out = self.output.reserve(head_room + copied);
@@ -136,7 +135,7 @@ impl State {
             Ok(Some(head)) => head,
             Ok(None) => return Ok(false),
             // the room was reserved
-            Err(_) => return Err(too_long()),
+            Err(_) => return Err(message.too_long(topic)),
         };
         self.output.commit(head);
         match &message.payload {
@@ -159,6 +158,7 @@ impl State {
         message: &Outgoing<'_>,
     ) -> Result<Option<CompletionKey>, PublishError> {
         let name = message.topic.name()?;
+        message.payload_len(name)?;
         let limit = shared.tuning.outbox;
         let held = match &message.payload {
             PayloadRef::Stream(_) => name.as_bytes().len(),
@@ -203,9 +203,7 @@ impl State {
                     self.pool.recycle(publication, &mut self.deferred);
                 }
                 match refused.reason {
-                    EnqueueReason::PacketTooLong => Err(PublishError::TooLong {
-                        len: (name.as_bytes().len() + message.payload.len()) as u64,
-                    }),
+                    EnqueueReason::PacketTooLong => Err(message.too_long(name)),
                     _ => Ok(None),
                 }
             }

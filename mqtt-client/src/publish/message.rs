@@ -4,7 +4,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mqtt_codec::wire::{QoS, Retain, TopicName};
 
-use crate::{error::PublishError, options::Topic, source::SharedSource};
+use crate::{
+    error::PublishError,
+    options::{LONGEST_PACKET, Topic},
+    source::SharedSource,
+};
 
 /// A topic to publish to: text that is checked at each call, or a [`Topic`] that was.
 #[derive(Debug, Clone)]
@@ -115,4 +119,23 @@ pub(super) struct Outgoing<'a> {
     pub(super) payload: PayloadRef<'a>,
     pub(super) qos: QoS,
     pub(super) retain: Retain,
+}
+
+impl Outgoing<'_> {
+    /// The length of the payload, bytes, unless it is certain that no packet can hold it together with the topic: what is
+    /// too long by a few bytes the session tells.
+    pub(super) fn payload_len(&self, topic: TopicName<'_>) -> Result<u32, PublishError> {
+        let len = self.payload.len();
+        if topic.as_bytes().len() + len > LONGEST_PACKET {
+            return Err(self.too_long(topic));
+        }
+        Ok(len as u32)
+    }
+
+    #[cold]
+    pub(super) fn too_long(&self, topic: TopicName<'_>) -> PublishError {
+        PublishError::TooLong {
+            len: (topic.as_bytes().len() + self.payload.len()) as u64,
+        }
+    }
 }

@@ -141,6 +141,40 @@ async fn payloads_over_a_limit_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payload_too_long_for_mqtt_is_refused_whatever_it_would_wait_for() {
+    let world = World::default();
+    world.set_down(true);
+    let setup = Setup {
+        keep_trying: true,
+        ..Setup::default()
+    };
+    let options = options(&world, &setup).outbox(Capacity::new(1, usize::MAX));
+    let client = Client::start(options).unwrap();
+    let publish = client.publish("t", "x").qos(QoS::AtLeastOnce);
+    let ack = publish.try_enqueue().unwrap();
+    // untouched zeroes: the system gives no memory for them
+    for len in [268_435_455, (1 << 32) + 1] {
+        let Ok(huge) = usize::try_from(len).map(|len| Bytes::from(vec![0; len])) else {
+            continue;
+        };
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            let refused = client.publish("t", huge.clone()).qos(qos).try_enqueue();
+            assert!(
+                matches!(
+                    refused,
+                    Err(TryPublishError::Failed(PublishError::TooLong { len: told }))
+                        if told == len + 1
+                ),
+                "{qos:?}, {len}: {refused:?}"
+            );
+        }
+    }
+    world.set_down(false);
+    ack.await.unwrap();
+    assert_sound(&client, &world).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn options_that_contradict_each_other_start_nothing() {
     let world = World::default();
     let right = || options(&world, &Setup::default());
