@@ -112,8 +112,8 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
 /// A command before which others use TCP without BBR: empty where it is not the default.
 ///
 /// BBR spaces large writes by timers. On loopback these cost more than the bytes, and its estimate of the bandwidth
-/// decides by chance whether they run: figures of one program differ by two. Sockets take their congestion control
-/// from the network namespace.
+/// decides by chance whether they run: figures of one program differ by a factor of two. Sockets take their congestion
+/// control from the network namespace.
 fn without_bbr(workspace: &Workspace) -> Result<Vec<&'static str>> {
     const NAMESPACE: [&str; 8] = [
         "unshare",
@@ -138,8 +138,8 @@ fn without_bbr(workspace: &Workspace) -> Result<Vec<&'static str>> {
         return Ok(NAMESPACE.to_vec());
     }
     eprintln!(
-        "note: TCP uses BBR here, with which the rows of 64 KiB vary by two, and a network namespace without it cannot \
-         be made ({}). Install what is missing (apt-get install iproute2 util-linux), or, as root, run \
+        "note: TCP uses BBR here, with which the rows of 64 KiB vary by a factor of two, and a network namespace \
+         without it cannot be made ({}). Install what is missing (apt-get install iproute2 util-linux), or, as root, run \
          `sysctl -w net.ipv4.tcp_congestion_control=cubic` first.",
         String::from_utf8_lossy(&tried.stderr).trim()
     );
