@@ -290,14 +290,14 @@ impl Client {
         self.shared.observers.connection()
     }
 
-    /// Events: the first receiver has all of them since the start of the client, each later one those from now on.
+    /// Events. The receiver of the first call, by whichever handle, gets all of them since the start of the client; that of
+    /// each later call gets those from then on. `events().resubscribe()` gets those from then on in any case.
     ///
     /// A receiver that falls behind by more than 256 misses the oldest, and is told how many
-    /// ([`Lagged`](broadcast::error::RecvError::Lagged)); so is the first one, if it is asked for that late. Events from now
-    /// on alone are those of [`resubscribe`](broadcast::Receiver::resubscribe).
+    /// ([`Lagged`](broadcast::error::RecvError::Lagged)); so is the first one, if it is asked for that late.
     ///
-    /// Behind [`Event::Closed`] the receiver is [`Closed`](broadcast::error::RecvError::Closed), whoever still holds a
-    /// handle; one that is asked for after the end is so at once, unless it is the first.
+    /// [`Event::Closed`] is the last event. Behind it the receiver ends ([`Closed`](broadcast::error::RecvError::Closed)),
+    /// even while there are handles; one that is asked for after the end does so at once, unless it is the first.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.observers.events()

@@ -270,6 +270,10 @@ impl ConnectOptions {
     /// the broker kept for the session is missed. SUBSCRIBE is sent on the first connection, since
     /// nothing tells what the broker has acknowledged to an earlier process, and again only when
     /// the broker has lost the session. QoS 0 or 1; each filter once.
+    ///
+    /// Take the stream by [`Client::stream`](crate::Client::stream). [`Client::subscribe`](crate::Client::subscribe) with the
+    /// same filter makes a second one: QoS 1 messages are acknowledged when both have worked them off, and the first
+    /// fills up if nobody takes it.
     pub fn declare(mut self, filter: Filter, qos: QoS) -> Self {
         self.subscriptions.push((filter, qos));
         self

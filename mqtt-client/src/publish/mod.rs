@@ -237,7 +237,8 @@ impl Future for Publishing<'_> {
 
 /// The future of one message's acknowledgement, from [`Publish::enqueue`].
 ///
-/// At QoS 0 it is ready at once. Dropping it changes nothing for the message.
+/// At QoS 0 it is ready at once. Dropping it changes nothing for the message. It does not keep the client running, as clients
+/// and streams do: when the last of those is dropped, it fails.
 #[derive(Debug)]
 #[must_use = "without it nobody learns of the acknowledgement; the message is sent all the same"]
 pub struct PublishAck {
