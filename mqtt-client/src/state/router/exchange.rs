@@ -1,7 +1,7 @@
 //! What is asked of the broker, and what its answers change.
 use mqtt_codec::wire::{QoS, SubAckCode};
 
-use super::{Phase, Refused, Router, Subscription, Unattached};
+use super::{Attachment, Phase, Refused, Router, Subscription, Unattached};
 use crate::{
     events::Event,
     options::Filter,
@@ -90,7 +90,9 @@ impl Router {
             let Some(sub) = self.subscriptions[index].as_mut() else {
                 continue;
             };
-            if !std::mem::take(&mut sub.again) {
+            // nobody is left who asked again, if that call was cancelled
+            let is_new = |attachment: &Attachment| attachment.outcome.is_none();
+            if !std::mem::take(&mut sub.again) || !sub.attachments.iter().any(is_new) {
                 self.remove(index, deferred);
                 self.note_ended(&request.filter);
                 continue;
@@ -98,7 +100,7 @@ impl Router {
             self.finished.append(&mut sub.unsubscribers);
             let (new, old): (Vec<_>, Vec<_>) = std::mem::take(&mut sub.attachments)
                 .into_iter()
-                .partition(|attachment| attachment.outcome.is_none());
+                .partition(is_new);
             sub.attachments = new;
             self.set_phase(index, Phase::Wanted);
             self.end_streams(old.iter().map(|attachment| attachment.queue), deferred);

@@ -302,3 +302,28 @@ async fn unsubscribing_ends_though_the_filter_is_subscribed_to_before_and_behind
     let message = in_time(new.unwrap().next()).await.unwrap().unwrap();
     assert_eq!(message.payload(), b"x");
 }
+
+#[tokio::test(start_paused = true)]
+async fn unsubscribing_is_not_undone_by_a_subscription_that_was_given_up() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut old = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.swallows = true);
+    let answer = async {
+        let requests = world.arrived(PacketType::Unsubscribe, 1).await;
+        let mut given_up = client.subscribe("t", QOS1).into_future();
+        assert!((&mut given_up).now_or_never().is_none());
+        drop(given_up);
+        world.broker(|broker| broker.swallows = false);
+        let id = &requests[0].bytes()[2..4];
+        world.inject(&[0xB0, 2, id[0], id[1]]);
+    };
+    let unsubscribe = client.unsubscribe("t").into_future();
+    let (unsubscribed, ()) = in_time(async { tokio::join!(unsubscribe, answer) }).await;
+    unsubscribed.unwrap();
+    assert!(in_time(old.next()).await.is_none());
+    sleep(Duration::from_secs(1)).await;
+    let types = world.packet_types(0);
+    let is_subscribe = |packet_type: &&PacketType| **packet_type == PacketType::Subscribe;
+    assert_eq!(types.iter().filter(is_subscribe).count(), 1, "{types:?}");
+}
