@@ -445,6 +445,7 @@ impl State {
         self.output.shrink();
         self.pool.shrink();
         self.completions.shrink();
+        self.room.shrink();
         self.router.queues().for_each(Queue::shrink);
     }
 

@@ -26,6 +26,15 @@ impl Room {
         }
     }
 
+    /// Frees the places of lines in which nobody waits, for an idle connection.
+    pub(crate) fn shrink(&mut self) {
+        for waiters in [&mut self.at_most_once, &mut self.at_least_once] {
+            if waiters.line.is_empty() {
+                waiters.line = VecDeque::new();
+            }
+        }
+    }
+
     pub(crate) fn wake_all(&mut self, deferred: &mut Deferred) {
         self.at_most_once.wake_all(deferred);
         self.at_least_once.wake_all(deferred);
@@ -91,5 +100,27 @@ impl Waiters {
         for (_, waker) in &mut self.line {
             deferred.wake(waker.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frees_its_room_once_nobody_waits() {
+        let (mut room, mut deferred) = (Room::default(), Deferred::default());
+        let cx = Context::from_waker(Waker::noop());
+        let tickets: Vec<_> = (0..100)
+            .map(|_| room.line(QoS::AtLeastOnce).wait(None, &cx, &mut deferred))
+            .collect();
+        room.shrink();
+        for ticket in tickets {
+            let line = room.line(QoS::AtLeastOnce);
+            assert!(line.may_pass(Some(ticket)));
+            line.leave(ticket, &mut deferred);
+        }
+        room.shrink();
+        assert_eq!(room.at_least_once.line.capacity(), 0);
     }
 }
