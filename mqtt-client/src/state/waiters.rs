@@ -8,7 +8,7 @@ use mqtt_codec::wire::QoS;
 use super::{Deferred, Foreign};
 
 /// A place in the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
 /// The lines for QoS 0 and QoS 1: the transmit buffer and the outbox fill and empty on their own.
@@ -64,11 +64,8 @@ impl Waiters {
         cx: &Context<'_>,
         deferred: &mut Deferred,
     ) -> Ticket {
-        let place = self
-            .line
-            .iter_mut()
-            .find(|(other, _)| Some(*other) == ticket);
-        if let Some((ticket, waker)) = place {
+        let place = ticket.and_then(|ticket| self.place(ticket));
+        if let Some((ticket, waker)) = place.and_then(|place| self.line.get_mut(place)) {
             deferred.renew(waker, cx);
             return *ticket;
         }
@@ -80,13 +77,11 @@ impl Waiters {
 
     /// Leaves the line, served or not; the next one may try.
     pub(crate) fn leave(&mut self, ticket: Ticket, deferred: &mut Deferred) {
-        self.line.retain_mut(|(other, waker)| {
-            let stays = *other != ticket;
-            if let Some(waker) = waker.take_if(|_| !stays) {
-                deferred.end(Foreign::Waker(waker));
-            }
-            stays
-        });
+        let place = self.place(ticket);
+        let left = place.and_then(|place| self.line.remove(place));
+        if let Some((_, Some(waker))) = left {
+            deferred.end(Foreign::Waker(waker));
+        }
         self.wake_next(deferred);
     }
 
@@ -94,6 +89,13 @@ impl Waiters {
         if let Some((_, waker)) = self.line.front_mut() {
             deferred.wake(waker.take());
         }
+    }
+
+    /// Tickets stand in the order in which they were given.
+    fn place(&self, ticket: Ticket) -> Option<usize> {
+        self.line
+            .binary_search_by_key(&ticket, |(other, _)| *other)
+            .ok()
     }
 
     fn wake_all(&mut self, deferred: &mut Deferred) {
