@@ -290,8 +290,9 @@ impl Client {
         self.shared.observers.connection()
     }
 
-    /// Events. The receiver of the first call, by whichever handle, gets all of them since the start of the client; that of
-    /// each later call gets those from then on. `events().resubscribe()` gets those from then on in any case.
+    /// Events. The receiver of the first call, by whichever handle, gets all of them since the start of the client, which are
+    /// kept for it; that of each later call gets those from then on. `events().resubscribe()` gets those from then on in any
+    /// case.
     ///
     /// A receiver that falls behind by more than 256 misses the oldest, and is told how many
     /// ([`Lagged`](broadcast::error::RecvError::Lagged)); so is the first one, if it is asked for that late.
