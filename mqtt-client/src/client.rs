@@ -290,12 +290,12 @@ impl Client {
         self.shared.observers.connection()
     }
 
-    /// Events. The receiver of the first call, by whichever handle, gets all of them since the start of the client, which are
-    /// kept for it; that of each later call gets those from then on. `events().resubscribe()` gets those from then on in any
-    /// case.
+    /// Events. The receiver of the first call, by whichever handle, begins with the last ones since the start of the client,
+    /// 16 at most, which are kept for it; that of each later call gets those from then on. `events().resubscribe()` gets
+    /// those from then on in any case.
     ///
     /// A receiver that falls behind by more than 256 misses the oldest, and is told how many
-    /// ([`Lagged`](broadcast::error::RecvError::Lagged)); so is the first one, if it is asked for that late.
+    /// ([`Lagged`](broadcast::error::RecvError::Lagged)).
     ///
     /// [`Event::Closed`] is the last event. Behind it the receiver ends ([`Closed`](broadcast::error::RecvError::Closed)),
     /// even while there are handles; one that is asked for after the end does so at once, unless it is the first.

@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -19,30 +20,30 @@ pub(crate) struct Observers {
     connection: watch::Receiver<ConnectionState>,
 }
 
-#[derive(Debug, Default)]
-struct Events {
-    /// Those before there is a channel, whose buffer would be most of an idle client: it is made when somebody asks.
-    early: Vec<Event>,
-    channel: Option<Channel>,
-    has_ended: bool,
-}
-
 #[derive(Debug)]
-struct Channel {
+enum Events {
+    /// The last ones, without the buffer of a channel: that would be most of an idle client.
+    Unasked {
+        early: VecDeque<Event>,
+        has_ended: bool,
+    },
     /// `None` once the client has ended.
-    sender: Option<broadcast::Sender<Event>>,
-    /// What has happened since the start, for who asks first.
-    first: Option<broadcast::Receiver<Event>>,
+    Asked(Option<broadcast::Sender<Event>>),
 }
 
 /// Events kept for a receiver that does not read them.
 const EVENTS: usize = 256;
+/// Events kept for who asks first.
+const EARLY: usize = 16;
 
 impl Observers {
     pub(crate) fn new() -> Self {
         let (changes, connection) = watch::channel(ConnectionState::Connecting);
         Self {
-            events: Mutex::default(),
+            events: Mutex::new(Events::Unasked {
+                early: VecDeque::new(),
+                has_ended: false,
+            }),
             changes: Mutex::new(Some(changes)),
             connection,
         }
@@ -50,25 +51,40 @@ impl Observers {
 
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
         let mut events = lock(&self.events);
-        let Channel { sender, first } = events.channel();
-        match (first.take(), sender) {
-            (Some(first), _) => first,
-            (None, Some(sender)) => sender.subscribe(),
-            (None, None) => broadcast::channel(1).1,
+        let (early, has_ended) = match &mut *events {
+            Events::Asked(Some(sender)) => return sender.subscribe(),
+            Events::Asked(None) => return broadcast::channel(1).1,
+            Events::Unasked { early, has_ended } => (mem::take(early), *has_ended),
+        };
+        let (sender, first) = broadcast::channel(EVENTS);
+        for event in early {
+            sender.send(event).ok();
         }
+        *events = Events::Asked((!has_ended).then_some(sender));
+        first
     }
 
     pub(crate) fn emit(&self, event: Event) {
         let mut events = lock(&self.events);
-        if events.channel.is_none() && events.early.len() < EVENTS {
-            events.early.push(event);
-            return;
-        }
-        let sender = events.channel().sender.clone();
-        drop(events);
-        if let Some(sender) = sender {
-            // nobody listens at the moment: fine
-            sender.send(event).ok();
+        match &mut *events {
+            Events::Unasked { early, .. } => {
+                let forgotten = if early.len() == EARLY {
+                    early.pop_front()
+                } else {
+                    None
+                };
+                early.push_back(event);
+                drop(events);
+                drop(forgotten);
+            }
+            Events::Asked(sender) => {
+                let sender = sender.clone();
+                drop(events);
+                if let Some(sender) = sender {
+                    // nobody listens at the moment: fine
+                    sender.send(event).ok();
+                }
+            }
         }
     }
 
@@ -91,27 +107,14 @@ impl Observers {
     /// Nothing more is told.
     pub(crate) fn end(&self) {
         let changes = lock(&self.changes).take();
-        let mut events = lock(&self.events);
-        events.has_ended = true;
-        let sender = events.channel.as_mut().and_then(|it| it.sender.take());
-        drop(events);
+        let sender = match &mut *lock(&self.events) {
+            Events::Unasked { has_ended, .. } => {
+                *has_ended = true;
+                None
+            }
+            Events::Asked(sender) => sender.take(),
+        };
         drop((changes, sender));
-    }
-}
-
-impl Events {
-    fn channel(&mut self) -> &mut Channel {
-        let (early, has_ended) = (mem::take(&mut self.early), self.has_ended);
-        self.channel.get_or_insert_with(|| {
-            let (sender, first) = broadcast::channel(EVENTS);
-            for event in early {
-                sender.send(event).ok();
-            }
-            Channel {
-                sender: (!has_ended).then_some(sender),
-                first: Some(first),
-            }
-        })
     }
 }
 
