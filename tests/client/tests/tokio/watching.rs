@@ -18,7 +18,7 @@ async fn after_failures(world: &World, failures: u64) -> Client {
     world.set_down(true);
     let setup = Setup {
         keep_trying: true,
-        backoff: (Duration::from_millis(1), Duration::from_millis(2)),
+        backoff: (Duration::from_millis(100), Duration::from_millis(200)),
         ..Setup::default()
     };
     let client = Client::start(options(world, &setup)).unwrap();
