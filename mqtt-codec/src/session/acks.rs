@@ -3,66 +3,63 @@ use crate::wire::PacketId;
 /// One received QoS 1 message that awaits its PUBACK. Only the engine looks inside.
 #[derive(Clone, Copy, Debug)]
 pub struct AckSlot {
-    id: u16,
-    place: Place,
+    /// `None` once it is given up.
+    id: Option<PacketId>,
+    pending: bool,
 }
 
 impl AckSlot {
     /// A slot that holds nothing.
     pub const EMPTY: Self = Self {
-        id: 0,
-        place: Place::GivenUp,
+        id: None,
+        pending: false,
     };
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Pending,
-    Ready,
-    GivenUp,
 }
 
 /// The right to acknowledge one received message, once, on the connection that brought it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AckToken {
-    connection: u32,
-    sequence: u32,
+    /// Of the message among all that the session received: on no two connections the same.
+    sequence: usize,
 }
 
 /// Received messages in order of receipt; their PUBACKs leave in that order ([MQTT-4.6.0-2]).
 #[derive(Debug)]
 pub(super) struct Acks {
-    connection: u32,
-    head: u16,
-    len: u16,
-    head_sequence: u32,
+    head: u32,
+    len: u32,
+    head_sequence: usize,
     gave_up: bool,
 }
 
 impl Acks {
-    pub(super) const fn new(connection: u32) -> Self {
+    /// `sequence`: of the first message to come, [`next_sequence`](Self::next_sequence) of the connection before.
+    pub(super) const fn new(sequence: usize) -> Self {
         Self {
-            connection,
             head: 0,
             len: 0,
-            head_sequence: 0,
+            head_sequence: sequence,
             gave_up: false,
         }
     }
 
-    pub(super) fn is_full(&self, slots: &[AckSlot]) -> bool {
-        self.len >= capacity(slots)
+    pub(super) const fn next_sequence(&self) -> usize {
+        self.head_sequence.wrapping_add(self.len as usize)
+    }
+
+    pub(super) const fn is_full(&self, slots: &[AckSlot]) -> bool {
+        self.len as usize >= slots.len()
     }
 
     /// Whether more slots would help: all are taken, and they are fewer than packet ids.
     pub(super) fn may_grow(&self, slots: &[AckSlot]) -> bool {
-        usize::from(self.len) >= slots.len() && self.len < u16::MAX
+        self.is_full(slots) && slots.len() < usize::from(u16::MAX)
     }
 
     /// Turns the slice so that the head is its first slot: then the slice may grow at its end.
     pub(super) fn straighten(&mut self, slots: &mut [AckSlot]) {
-        if let Some(used) = slots.get_mut(..usize::from(capacity(slots))) {
-            used.rotate_left(usize::from(self.head));
+        if (self.head as usize) < slots.len() {
+            slots.rotate_left(self.head as usize);
         }
         self.head = 0;
     }
@@ -72,26 +69,26 @@ impl Acks {
         if self.is_full(slots) {
             return None;
         }
-        let sequence = self.head_sequence.wrapping_add(u32::from(self.len));
         *self.slot(slots, self.len)? = AckSlot {
-            id: id.get(),
-            place: Place::Pending,
+            id: Some(id),
+            pending: true,
         };
+        let sequence = self.next_sequence();
         self.len += 1;
-        Some(AckToken {
-            connection: self.connection,
-            sequence,
-        })
+        Some(AckToken { sequence })
     }
 
     pub(super) fn acknowledge(&mut self, slots: &mut [AckSlot], token: AckToken) -> bool {
-        self.settle(slots, token, Place::Ready)
+        self.settle(slots, token).is_some()
     }
 
     pub(super) fn give_up(&mut self, slots: &mut [AckSlot], token: AckToken) -> bool {
-        let was_open = self.settle(slots, token, Place::GivenUp);
-        self.gave_up |= was_open;
-        was_open
+        let Some(slot) = self.settle(slots, token) else {
+            return false;
+        };
+        slot.id = None;
+        self.gave_up = true;
+        true
     }
 
     /// Whether nothing is unacknowledged but what was given up, and something was.
@@ -101,51 +98,41 @@ impl Acks {
 
     /// The next PUBACK that may leave. `arriving`: the newest message is not complete yet and stays.
     pub(super) fn next_ready(&mut self, slots: &mut [AckSlot], arriving: bool) -> Option<PacketId> {
-        while self.len > u16::from(arriving) {
+        while self.len > u32::from(arriving) {
             let slot = *self.slot(slots, 0)?;
-            if slot.place == Place::Pending {
+            if slot.pending {
                 return None;
             }
-            self.head = if self.head + 1 >= capacity(slots) {
-                0
-            } else {
-                self.head + 1
-            };
+            self.head += 1;
+            if self.head as usize >= slots.len() {
+                self.head = 0;
+            }
             self.head_sequence = self.head_sequence.wrapping_add(1);
             self.len -= 1;
-            if slot.place == Place::Ready {
-                return PacketId::new(slot.id);
+            if slot.id.is_some() {
+                return slot.id;
             }
         }
         None
     }
 
-    fn settle(&mut self, slots: &mut [AckSlot], token: AckToken, place: Place) -> bool {
+    /// The slot of a message that was neither acknowledged nor given up before.
+    fn settle<'s>(&self, slots: &'s mut [AckSlot], token: AckToken) -> Option<&'s mut AckSlot> {
         let offset = token.sequence.wrapping_sub(self.head_sequence);
-        if token.connection != self.connection || offset >= u32::from(self.len) {
-            return false;
+        if offset >= self.len as usize {
+            return None;
         }
-        match self.slot(slots, offset as u16) {
-            Some(slot) if slot.place == Place::Pending => {
-                slot.place = place;
-                true
-            }
-            _ => false,
-        }
+        let slot = self.slot(slots, offset as u32)?;
+        core::mem::take(&mut slot.pending).then_some(slot)
     }
 
-    fn slot<'s>(&self, slots: &'s mut [AckSlot], offset: u16) -> Option<&'s mut AckSlot> {
-        let capacity = usize::from(capacity(slots));
-        let mut index = usize::from(self.head) + usize::from(offset);
-        if index >= capacity {
-            index -= capacity;
+    fn slot<'s>(&self, slots: &'s mut [AckSlot], offset: u32) -> Option<&'s mut AckSlot> {
+        let mut index = (self.head + offset) as usize;
+        if index >= slots.len() {
+            index -= slots.len();
         }
         slots.get_mut(index)
     }
-}
-
-fn capacity(slots: &[AckSlot]) -> u16 {
-    slots.len().min(usize::from(u16::MAX)) as u16
 }
 
 #[cfg(test)]
@@ -185,7 +172,7 @@ mod tests {
         let mut slots = [AckSlot::EMPTY; 2];
         let mut acks = Acks::new(1);
         let token = acks.push(&mut slots, id(7)).unwrap();
-        let mut later = Acks::new(2);
+        let mut later = Acks::new(acks.next_sequence());
         later.push(&mut slots, id(8)).unwrap();
         assert!(!later.acknowledge(&mut slots, token));
         let mut acks = Acks::new(1);

@@ -82,7 +82,6 @@ impl<S: Storage> Session<S> {
         connect.will = will;
         connect.login = identity.login;
         let len = connect.encode(out).map_err(OpenError::Encode)?;
-        self.connection = self.connection.wrapping_add(1);
         self.replace_link(Phase::Connecting);
         self.link.stage = self.stage;
         self.link.staged = len as u32;
@@ -107,7 +106,7 @@ impl<S: Storage> Session<S> {
     }
 
     fn replace_link(&mut self, phase: Phase) {
-        self.link = Link::new(phase, self.connection);
+        self.link = Link::new(phase, self.link.acks.next_sequence());
     }
 
     // As `handle_ack`.

@@ -26,7 +26,7 @@ pub(super) struct Link {
 
 impl Link {
     #[inline(never)]
-    pub(super) const fn new(phase: Phase, connection: u32) -> Self {
+    pub(super) const fn new(phase: Phase, ack_sequence: usize) -> Self {
         Self {
             phase,
             stage: Stage::Persist,
@@ -35,7 +35,7 @@ impl Link {
             packet: Packet::NONE,
             staged: 0,
             written: 0,
-            acks: Acks::new(connection),
+            acks: Acks::new(ack_sequence),
             timers: Timers::new(),
             ping_wanted: false,
             renewal: Renewal::Done,

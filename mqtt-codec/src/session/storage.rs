@@ -39,7 +39,7 @@ pub trait Outgoing {
 ///
 /// `publishes` bounds the outbox and the messages in flight together (at most 64,511 are used), `controls` the
 /// SUBSCRIBE and UNSUBSCRIBE packets that await an answer (at most 1,024), `acks` the received messages that
-/// await their PUBACK (at most 65,535). Without a slot for publishes or controls each of them is refused as full;
+/// await their PUBACK (grown to 65,535 at most). Without a slot for publishes or controls each of them is refused as full;
 /// without one for acks each QoS 1 message is discarded unacknowledged.
 pub trait Storage {
     /// The caller's handle.
