@@ -29,7 +29,6 @@ pub(super) struct Acks {
     head: u32,
     len: u32,
     head_sequence: usize,
-    gave_up: bool,
 }
 
 impl Acks {
@@ -39,7 +38,6 @@ impl Acks {
             head: 0,
             len: 0,
             head_sequence: sequence,
-            gave_up: false,
         }
     }
 
@@ -78,22 +76,21 @@ impl Acks {
         Some(AckToken { sequence })
     }
 
-    pub(super) fn acknowledge(&mut self, slots: &mut [AckSlot], token: AckToken) -> bool {
+    pub(super) fn acknowledge(&self, slots: &mut [AckSlot], token: AckToken) -> bool {
         self.settle(slots, token).is_some()
     }
 
-    pub(super) fn give_up(&mut self, slots: &mut [AckSlot], token: AckToken) -> bool {
+    pub(super) fn give_up(&self, slots: &mut [AckSlot], token: AckToken) -> bool {
         let Some(slot) = self.settle(slots, token) else {
             return false;
         };
         slot.id = None;
-        self.gave_up = true;
         true
     }
 
-    /// Whether nothing is unacknowledged but what was given up, and something was.
-    pub(super) const fn is_only_given_up(&self) -> bool {
-        self.gave_up && self.len == 0
+    /// Whether nothing is unacknowledged but what was given up.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The next PUBACK that may leave. `arriving`: the newest message is not complete yet and stays.

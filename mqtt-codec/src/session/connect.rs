@@ -4,7 +4,7 @@ use crate::wire::{
     CleanSession, ClientId, ConnAck, Connect, EncodeError, Login, SessionPresent, Will,
 };
 
-use super::link::{Link, Phase, Renewal};
+use super::link::{Phase, Renewal};
 use super::outbox::Kind;
 use super::session::{Ending, Stage};
 use super::{Change, Error, Event, Input, Instant, Next, Session, Storage, Violation};
@@ -82,7 +82,7 @@ impl<S: Storage> Session<S> {
         connect.will = will;
         connect.login = identity.login;
         let len = connect.encode(out).map_err(OpenError::Encode)?;
-        self.replace_link(Phase::Connecting);
+        self.link.renew(Phase::Connecting);
         self.link.stage = self.stage;
         self.link.staged = len as u32;
         self.link.timers.handle_opened(now);
@@ -97,16 +97,12 @@ impl<S: Storage> Session<S> {
             self.count_attempt();
         }
         self.outbox.rewind();
-        self.replace_link(Phase::Closed);
+        self.link.renew(Phase::Closed);
         match ending {
             Ending::Unplanned => Next::AfterBackoff,
             Ending::Cycle => Next::Now,
             Ending::Stop => Next::Never,
         }
-    }
-
-    fn replace_link(&mut self, phase: Phase) {
-        self.link = Link::new(phase, self.link.acks.next_sequence());
     }
 
     // As `handle_ack`.

@@ -6,26 +6,28 @@ use super::transmit::Packet;
 /// Everything that belongs to one connection. A new connection gets a new one, so that nothing can be left
 /// over from the last.
 #[derive(Debug)]
+#[repr(C)] // as `Session`
 pub(super) struct Link {
+    pub(super) packet: Packet,
+    /// Bytes handed out and bytes that the transport took, modulo 2³².
+    pub(super) staged: u32,
+    pub(super) written: u32,
+    /// Bytes of the last input that were not consumed.
+    pub(super) left_over: usize,
+    pub(super) timers: Timers,
+    pub(super) acks: Acks,
+    pub(super) incoming: Incoming,
     pub(super) phase: Phase,
     /// What its CONNECT asked for.
     pub(super) stage: Stage,
     pub(super) ping_wanted: bool,
     pub(super) renewal: Renewal,
     pub(super) reading: Reading,
-    pub(super) packet: Packet,
-    /// Bytes handed out and bytes that the transport took, modulo 2³².
-    pub(super) staged: u32,
-    pub(super) written: u32,
-    pub(super) incoming: Incoming,
-    /// Bytes of the last input that were not consumed.
-    pub(super) left_over: usize,
-    pub(super) acks: Acks,
-    pub(super) timers: Timers,
+    /// Whether a received message was given up.
+    pub(super) gave_up: bool,
 }
 
 impl Link {
-    #[inline(never)]
     pub(super) const fn new(phase: Phase, ack_sequence: usize) -> Self {
         Self {
             phase,
@@ -40,12 +42,19 @@ impl Link {
             ping_wanted: false,
             renewal: Renewal::Done,
             reading: Reading::On,
+            gave_up: false,
         }
+    }
+
+    /// Becomes that of the next connection, or of none.
+    #[inline(never)]
+    pub(super) fn renew(&mut self, phase: Phase) {
+        *self = Self::new(phase, self.acks.next_sequence());
     }
 
     /// Whether another connection, for the sake of messages that were given up, would not come anyway.
     pub(super) fn lacks_given_up(&self) -> bool {
-        self.phase == Phase::Connected && self.acks.is_only_given_up()
+        self.phase == Phase::Connected && self.gave_up && self.acks.is_empty()
     }
 
     pub(super) const fn is_established(&self) -> bool {
@@ -73,9 +82,11 @@ pub(super) enum Phase {
 /// The part of a PUBLISH that is still to come; without one, the next byte begins a packet.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    pub(super) what: Arriving,
     /// Bytes up to the end of the packet.
     pub(super) left: u32,
+    /// Bytes up to the packet id, if one comes.
+    pub(super) before_id: u32,
+    pub(super) what: Arriving,
     /// Whether the PUBLISH has a place among the acknowledgements: the newest.
     pub(super) for_ack: bool,
 }
@@ -86,17 +97,25 @@ pub(super) enum Arriving {
     Payload,
     /// Bytes that are skipped.
     Skipped,
-    /// Bytes that are skipped, `before` of them up to a packet id.
-    PacketId { before: u32 },
+    /// Bytes that are skipped, with a packet id among them.
+    PacketId,
 }
 
 impl Incoming {
     const fn new() -> Self {
         Self {
-            what: Arriving::Payload,
             left: 0,
+            before_id: 0,
+            what: Arriving::Payload,
             for_ack: false,
         }
+    }
+
+    /// The next `left` bytes, without a place among the acknowledgements.
+    pub(super) const fn begin(&mut self, what: Arriving, left: u32) {
+        self.left = left;
+        self.what = what;
+        self.for_ack = false;
     }
 
     /// Whether the newest place among the acknowledgements is that of a message still arriving.
@@ -107,8 +126,8 @@ impl Incoming {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Renewal {
-    Wanted,
     Done,
+    Wanted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use super::ring::{Ids, Ring, Slot};
 
 const PUBLISH_IDS: Ids = Ids {
     first: 1,
-    last: 64_511,
+    count: 64_511,
 };
 const CONTROL_IDS: Ids = Ids {
     first: 64_512,
-    last: 65_535,
+    count: 1_024,
 };
 
 /// What is sent until it is acknowledged: two rings, and the memory of the session.
@@ -55,15 +55,13 @@ impl<S: Storage> Outbox<S> {
         &self.rings[Kind::Control as usize]
     }
 
-    /// A ring and its slots, no more than it has ids.
+    /// A ring and its slots.
     pub(super) fn ring(&mut self, kind: Kind) -> (&mut Ring, &mut [Slot<S::Handle>]) {
-        let (slots, ids) = match kind {
-            Kind::Publish => (self.storage.publishes(), PUBLISH_IDS),
-            Kind::Control => (self.storage.controls(), CONTROL_IDS),
+        let slots = match kind {
+            Kind::Publish => self.storage.publishes(),
+            Kind::Control => self.storage.controls(),
         };
-        let ring = &mut self.rings[kind as usize];
-        let bound = slots.len().min(usize::from(ids.span()));
-        (ring, slots.get_mut(..bound).unwrap_or_default())
+        (&mut self.rings[kind as usize], slots)
     }
 
     /// Everything is to be sent again on the next connection.
@@ -88,7 +86,7 @@ impl<S: Storage> Outbox<S> {
             return;
         }
         let (ring, slots) = self.ring(Kind::Publish);
-        if ring.is_full(slots) && slots.len() < usize::from(PUBLISH_IDS.span()) {
+        if ring.may_grow(slots) {
             ring.straighten(slots);
             self.storage.grow_publishes();
         }

@@ -3,7 +3,7 @@ use crate::wire::{
     SubAck, SubAckCodes,
 };
 
-use super::link::{Arriving, Incoming, Phase, Reading};
+use super::link::{Arriving, Phase, Reading};
 use super::outbox::Kind;
 use super::session::Stage;
 use super::{
@@ -61,27 +61,22 @@ impl<S: Storage> Session<S> {
             return self.handle_packet(input);
         }
         let mut upto = incoming.left;
-        if let Arriving::PacketId { before } = incoming.what {
-            if before == 0 {
+        if incoming.what == Arriving::PacketId {
+            upto = incoming.before_id;
+            if upto == 0 {
                 return self.handle_late_id(input);
             }
-            upto = before;
         }
         let bytes = input.get(..upto as usize).unwrap_or(input);
         let n = bytes.len() as u32;
-        incoming.left -= n;
-        let left = incoming.left;
-        Ok((
-            bytes.len(),
-            match &mut incoming.what {
-                Arriving::Payload => Some(Input::Payload { bytes, left }),
-                Arriving::Skipped => None,
-                Arriving::PacketId { before } => {
-                    *before -= n;
-                    None
-                }
-            },
-        ))
+        let left = incoming.left - n;
+        incoming.left = left;
+        incoming.before_id = upto - n;
+        let payload = match incoming.what {
+            Arriving::Payload => Some(Input::Payload { bytes, left }),
+            Arriving::Skipped | Arriving::PacketId => None,
+        };
+        Ok((bytes.len(), payload))
     }
 
     fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
@@ -182,17 +177,14 @@ impl<S: Storage> Session<S> {
             Admission::Granted(token) => Some(token),
             Admission::Blocked => return Ok((0, Some(Input::Blocked))),
             Admission::Discard => {
-                self.skip(left);
+                self.link.incoming.begin(Arriving::Skipped, left);
                 let discarded = Input::Discarded { remaining_length };
                 return Ok((consumed, Some(discarded)));
             }
         };
         if left > 0 {
-            self.link.incoming = Incoming {
-                what: Arriving::Payload,
-                left,
-                for_ack: token.is_some(),
-            };
+            self.link.incoming.begin(Arriving::Payload, left);
+            self.link.incoming.for_ack = token.is_some();
         }
         let discarded = token.is_some() && self.link.reading == Reading::Discarding;
         if oversized || discarded {
@@ -242,10 +234,11 @@ impl<S: Storage> Session<S> {
         if qos == Some(QoS::ExactlyOnce) {
             return Err(Error::QoS2Session);
         }
-        self.skip(remaining_length - 2);
+        let incoming = &mut self.link.incoming;
+        incoming.begin(Arriving::Skipped, remaining_length - 2);
         if qos == Some(QoS::AtLeastOnce) {
-            let before = u32::from(u16::from_be_bytes(*length));
-            self.link.incoming.what = Arriving::PacketId { before };
+            incoming.before_id = u32::from(u16::from_be_bytes(*length));
+            incoming.what = Arriving::PacketId;
         }
         let oversized = Input::Oversized {
             topic: None,
@@ -265,17 +258,10 @@ impl<S: Storage> Session<S> {
             Admission::Granted(token) => self.acknowledge(token),
             Admission::NotNeeded | Admission::Discard => false,
         };
-        self.skip(self.link.incoming.left - 2);
-        self.link.incoming.for_ack = for_ack;
+        let incoming = &mut self.link.incoming;
+        incoming.begin(Arriving::Skipped, incoming.left - 2);
+        incoming.for_ack = for_ack;
         Ok((2, None))
-    }
-
-    fn skip(&mut self, left: u32) {
-        self.link.incoming = Incoming {
-            what: Arriving::Skipped,
-            left,
-            for_ack: false,
-        };
     }
 
     // As `handle_ack`.

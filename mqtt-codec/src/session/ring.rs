@@ -43,20 +43,16 @@ impl<H> Slot<H> {
     }
 }
 
-/// The packet ids of one ring: consecutive, wrapping from `last` to `first`.
+/// The packet ids of one ring: consecutive, the first following the last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ids {
     pub(super) first: u16,
-    pub(super) last: u16,
+    pub(super) count: u16,
 }
 
 impl Ids {
-    pub(super) const fn span(self) -> u16 {
-        self.last - self.first + 1
-    }
-
-    const fn after(self, id: u16) -> u16 {
-        if id == self.last { self.first } else { id + 1 }
+    const fn has(self, id: PacketId) -> bool {
+        id.get().wrapping_sub(self.first) < self.count
     }
 }
 
@@ -73,29 +69,28 @@ impl Ids {
 /// held. A new connection moves `sent` back to the head: what lies behind it is the replay.
 #[derive(Debug)]
 pub(super) struct Ring {
-    ids: Ids,
-    head: u16,
-    head_id: u16,
-    next_id: u16,
-    len: u16,
-    sent: u16,
+    head: u32,
+    len: u32,
+    sent: u32,
     /// Packets whose first byte the transport has taken.
-    reached: u16,
+    reached: u32,
     /// Sent on this connection and not acknowledged.
     in_flight: u16,
+    /// Id of the packet at head, or of the next one.
+    head_id: u16,
+    ids: Ids,
 }
 
 impl Ring {
     pub(super) const fn new(ids: Ids) -> Self {
         Self {
-            ids,
             head: 0,
-            head_id: ids.first,
-            next_id: ids.first,
             len: 0,
             sent: 0,
             reached: 0,
             in_flight: 0,
+            head_id: ids.first,
+            ids,
         }
     }
 
@@ -108,18 +103,30 @@ impl Ring {
     }
 
     /// Places between the send cursor and the tail: what this connection has yet to send. Counts holes of a replay.
-    pub(super) const fn waiting(&self) -> u16 {
+    pub(super) const fn waiting(&self) -> u32 {
         self.len - self.sent
     }
 
+    /// Whether all slots are taken, or all ids.
     pub(super) const fn is_full<H>(&self, slots: &[Slot<H>]) -> bool {
-        self.len as usize >= slots.len()
+        let count = self.ids.count as usize;
+        let bound = if slots.len() < count {
+            slots.len()
+        } else {
+            count
+        };
+        self.len as usize >= bound
+    }
+
+    /// Whether more slots would help.
+    pub(super) const fn may_grow<H>(&self, slots: &[Slot<H>]) -> bool {
+        self.len as usize >= slots.len() && self.len < self.ids.count as u32
     }
 
     /// Turns the slice so that the head is its first slot: then the slice may grow at its end.
     pub(super) fn straighten<H>(&mut self, slots: &mut [Slot<H>]) {
-        if usize::from(self.head) < slots.len() {
-            slots.rotate_left(usize::from(self.head));
+        if (self.head as usize) < slots.len() {
+            slots.rotate_left(self.head as usize);
         }
         self.head = 0;
     }
@@ -128,8 +135,7 @@ impl Ring {
         if self.is_full(slots) {
             return Err(handle);
         }
-        let (Some(slot), Some(id)) = (self.slot(slots, self.len), PacketId::new(self.next_id))
-        else {
+        let (Some(slot), Some(id)) = (self.slot(slots, self.len), self.id(self.len)) else {
             return Err(handle);
         };
         *slot = Slot {
@@ -138,7 +144,6 @@ impl Ring {
             ..Slot::EMPTY
         };
         self.len += 1;
-        self.next_id = self.ids.after(self.next_id);
         Ok(id)
     }
 
@@ -151,7 +156,7 @@ impl Ring {
     ) -> Result<(), H> {
         self.set_next_id(id);
         let offset = self.distance(id.get());
-        if !self.may_restore(id) || usize::from(offset) >= slots.len() {
+        if !self.may_restore(id) || offset as usize >= slots.len() {
             return Err(handle);
         }
         let Some(slot) = self.slot(slots, offset) else {
@@ -164,20 +169,18 @@ impl Ring {
             ..Slot::EMPTY
         };
         self.len = offset + 1;
-        self.next_id = self.ids.after(id.get());
         Ok(())
     }
 
     /// Whether more slots could hold a packet of an earlier run under this id.
     pub(super) const fn may_restore(&self, id: PacketId) -> bool {
-        self.has(id) && self.distance(id.get()) >= self.len
+        self.ids.has(id) && self.distance(id.get()) >= self.len
     }
 
     /// The id that the next packet takes; heeded only while the ring is empty.
     pub(super) fn set_next_id(&mut self, id: PacketId) {
-        if self.is_empty() && self.has(id) {
+        if self.is_empty() && self.ids.has(id) {
             self.head_id = id.get();
-            self.next_id = id.get();
         }
     }
 
@@ -233,7 +236,7 @@ impl Ring {
         &self,
         slots: &'s mut [Slot<H>],
         id: PacketId,
-    ) -> Option<(u16, &'s H)> {
+    ) -> Option<(u32, &'s H)> {
         let offset = self.distance(id.get());
         if offset >= self.len {
             return None;
@@ -248,12 +251,12 @@ impl Ring {
 
     /// Whether the packet at `offset` can have been acknowledged: it was sent on this connection. `half_sent`: the
     /// one before the send cursor is not handed out to its end.
-    pub(super) const fn is_sent(&self, offset: u16, half_sent: bool) -> bool {
-        offset + (half_sent as u16) < self.sent
+    pub(super) const fn is_sent(&self, offset: u32, half_sent: bool) -> bool {
+        offset + (half_sent as u32) < self.sent
     }
 
     /// Takes the handle at an offset, and tells whether the peer may have the whole packet.
-    pub(super) fn take<H>(&mut self, slots: &mut [Slot<H>], offset: u16) -> Option<(H, bool)> {
+    pub(super) fn take<H>(&mut self, slots: &mut [Slot<H>], offset: u32) -> Option<(H, bool)> {
         let slot = self.slot(slots, offset)?;
         let handle = slot.handle.take()?;
         let is_sent = offset < self.sent;
@@ -303,15 +306,15 @@ impl Ring {
         marks & TOUCHED != 0
     }
 
-    fn release<H>(&mut self, slots: &mut [Slot<H>]) {
-        let is_hole = |slots: &[Slot<H>], head| {
-            let slot = slots.get(usize::from(head));
-            slot.is_some_and(|slot: &Slot<H>| slot.handle.is_none())
+    fn release<H>(&mut self, slots: &[Slot<H>]) {
+        let is_hole = |head| {
+            let slot: Option<&Slot<H>> = slots.get(head as usize);
+            slot.is_some_and(|slot| slot.handle.is_none())
         };
-        while self.len > 0 && is_hole(slots, self.head) {
-            self.head_id = self.ids.after(self.head_id);
+        while self.len > 0 && is_hole(self.head) {
+            self.head_id = self.id(1).map_or(self.head_id, PacketId::get);
             self.head += 1;
-            if usize::from(self.head) >= slots.len() {
+            if self.head as usize >= slots.len() {
                 self.head = 0;
             }
             self.len -= 1;
@@ -321,26 +324,31 @@ impl Ring {
     }
 
     /// The slot at an offset up to `len`, if there are more slots.
-    fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u16) -> Option<&'s mut Slot<H>> {
-        let mut index = usize::from(self.head) + usize::from(offset);
+    fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u32) -> Option<&'s mut Slot<H>> {
+        let mut index = (self.head + offset) as usize;
         if index >= slots.len() {
             index -= slots.len();
         }
         slots.get_mut(index)
     }
 
-    const fn has(&self, id: PacketId) -> bool {
-        self.ids.first <= id.get() && id.get() <= self.ids.last
+    /// The id of the packet at an offset.
+    const fn id(&self, offset: u32) -> Option<PacketId> {
+        let Ids { first, count } = self.ids;
+        let mut id = self.head_id as u32 + offset;
+        if id >= first as u32 + count as u32 {
+            id -= count as u32;
+        }
+        PacketId::new(id as u16)
     }
 
     /// How many ids after that of the head it is; without meaning for an id of another ring.
-    const fn distance(&self, id: u16) -> u16 {
-        let distance = id.wrapping_sub(self.head_id);
-        if id < self.head_id {
-            distance.wrapping_add(self.ids.span())
-        } else {
-            distance
+    const fn distance(&self, id: u16) -> u32 {
+        let mut distance = id as i32 - self.head_id as i32;
+        if distance < 0 {
+            distance += self.ids.count as i32;
         }
+        distance as u32
     }
 }
 
@@ -350,7 +358,7 @@ mod tests {
 
     const IDS: Ids = Ids {
         first: 10,
-        last: 16,
+        count: 7,
     };
 
     fn ring<const N: usize>() -> (Ring, [Slot<u32>; N]) {
@@ -458,7 +466,7 @@ mod tests {
     fn grows_without_losing_order_or_ids() {
         let mut ring = Ring::new(Ids {
             first: 1,
-            last: 100,
+            count: 100,
         });
         let mut slots: std::vec::Vec<Slot<u32>> = (0..3).map(|_| Slot::EMPTY).collect();
         for value in 0..3 {

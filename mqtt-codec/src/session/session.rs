@@ -24,10 +24,10 @@ pub struct Session<S: Storage> {
 /// What the next connection does with the broker's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Connects clean, without will, and disconnects.
-    Wipe,
     /// Goes on with the session.
     Persist,
+    /// Connects clean, without will, and disconnects.
+    Wipe,
     /// Connects clean and stays.
     Transient,
 }
@@ -179,6 +179,7 @@ impl<S: Storage> Session<S> {
             return self.link.acks.acknowledge(slots, token);
         }
         let was_open = self.link.acks.give_up(slots, token);
+        self.link.gave_up |= was_open;
         // the message that stalls is given up by the caller: it must come again as those that are skipped do
         if was_open && self.link.reading == Reading::Overrun {
             self.link.reading = Reading::Discarding;
@@ -302,7 +303,7 @@ impl<S: Storage> Session<S> {
     #[must_use]
     pub const fn waiting(&self) -> u16 {
         let half_sent = matches!(self.link.packet.kind(), Some(Kind::Publish));
-        self.outbox.publishes().waiting() + half_sent as u16
+        self.outbox.publishes().waiting() as u16 + half_sent as u16
     }
 
     /// The handle of a PUBLISH that is not settled.

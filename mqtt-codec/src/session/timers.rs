@@ -20,7 +20,19 @@ enum Timer {
 }
 
 /// Timers with a start of their own: all but `PingRequest`.
-const STARTS: usize = Timer::PingRequest as usize;
+const TIMERS: [Timer; Timer::PingRequest as usize] = [
+    Timer::ConnAck,
+    Timer::PingResponse,
+    Timer::Write,
+    Timer::Acknowledgement,
+    Timer::Answer,
+    Timer::Stall,
+];
+
+/// The bit of a timer, if it is set.
+const fn bit(timer: Timer, is_set: bool) -> u8 {
+    (is_set as u8) << timer as u8
+}
 
 /// When the time limits of one connection began, and the times that Keep Alive runs from.
 ///
@@ -28,7 +40,7 @@ const STARTS: usize = Timer::PingRequest as usize;
 /// and half the memory of 64 bits on a small processor.
 #[derive(Debug)]
 pub(super) struct Timers {
-    starts: [u32; STARTS],
+    starts: [u32; TIMERS.len()],
     last_sent: u32,
     last_received: u32,
     /// A bit for each timer that runs.
@@ -40,7 +52,7 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) const fn new() -> Self {
         Self {
-            starts: [0; STARTS],
+            starts: [0; TIMERS.len()],
             last_sent: 0,
             last_received: 0,
             running: 0,
@@ -52,8 +64,8 @@ impl Timers {
         let now = steps(now.as_micros());
         self.last_sent = now;
         self.last_received = now;
-        self.starts = [now; STARTS];
-        self.running = 1 << Timer::ConnAck as u8;
+        self.starts = [now; TIMERS.len()];
+        self.running = bit(Timer::ConnAck, true);
     }
 
     pub(super) fn handle_written(&mut self, now: Instant) {
@@ -84,33 +96,16 @@ impl Timers {
 
     /// It starts anew, if it runs.
     fn stop(&mut self, timer: Timer) {
-        self.running &= !(1 << timer as u8);
+        self.running &= !bit(timer, true);
     }
 
-    /// How long Keep Alive runs: with a PINGREQ under way, no second one is due for the silence of the peer.
-    fn silence(&self, now: u32) -> u32 {
-        let sent = elapsed(now, self.last_sent);
+    /// Steps until Keep Alive asks for a PINGREQ: with one under way, no second one is due for the silence of the peer.
+    fn until_ping(&self, now: u32, interval: u32) -> u32 {
+        let sent = left(now, self.last_sent, interval);
         if self.pings > 0 {
             sent
         } else {
-            sent.max(elapsed(now, self.last_received))
-        }
-    }
-
-    /// Begins the time of a timer unless it runs, and makes it the first if it has fewer steps left.
-    #[inline(never)]
-    fn limit(&mut self, first: &mut (u32, Timer), timer: Timer, now: u32, span: Duration) {
-        let Some(start) = self.starts.get_mut(timer as usize) else {
-            return;
-        };
-        if self.running & 1 << timer as u8 == 0 {
-            *start = now;
-        }
-        let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(LONGEST);
-        let span = span.min(LONGEST);
-        let left = span.saturating_sub(elapsed(now, *start));
-        if left < first.0 {
-            *first = (left, timer);
+            sent.min(left(now, self.last_received, interval))
         }
     }
 }
@@ -120,8 +115,9 @@ impl<S: Storage> Session<S> {
     /// last, before the caller sleeps; `None` without connection.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
         let (left, _) = self.update_timers(now);
-        let step = now.as_micros() >> STEP_BITS;
-        (left != NEVER).then(|| Instant::from_micros((step + u64::from(left)) << STEP_BITS))
+        let step_began = now.as_micros() >> STEP_BITS << STEP_BITS;
+        (left != NEVER)
+            .then(|| Instant::from_micros(step_began.wrapping_add(u64::from(left) << STEP_BITS)))
     }
 
     /// Acts on what is due. Bytes already readable must have gone through [`handle_input`](Self::handle_input)
@@ -180,31 +176,38 @@ impl<S: Storage> Session<S> {
         let asked = self.outbox.controls().in_flight() > 0;
         let stalls = lacks_given_up || paused && (published || asked);
 
+        let acknowledges = !paused && config.ack_timeout.is_some();
+        let running = bit(Timer::ConnAck, connecting)
+            | bit(Timer::PingResponse, pinged && !paused)
+            | bit(Timer::Write, unwritten)
+            | bit(Timer::Acknowledgement, published && acknowledges)
+            | bit(Timer::Answer, asked && acknowledges)
+            | bit(Timer::Stall, stalls);
         let mut first = (NEVER, Timer::PingRequest);
         // within a packet it cannot leave, nor twice; there the write time-out guards
         let can_ping = link.phase == Phase::Connected && link.packet.is_none() && !link.ping_wanted;
         if can_ping && seconds > 0 {
-            first.0 = ping_interval(seconds).saturating_sub(timers.silence(now));
+            first.0 = timers.until_ping(now, ping_interval(seconds));
         }
-        let ping_timeout = Duration::from_micros(u64::from(seconds) * 500_000);
-        let acknowledges = !paused && config.ack_timeout.is_some();
-        let ack_timeout = config.ack_timeout.unwrap_or_default();
-        let mut running = 0;
-        for (timer, runs, span) in [
-            (Timer::ConnAck, connecting, config.connect_timeout),
-            (Timer::Write, unwritten, config.write_timeout),
-            (Timer::Stall, stalls, config.stall_timeout),
-            (Timer::PingResponse, pinged && !paused, ping_timeout),
-            (
-                Timer::Acknowledgement,
-                published && acknowledges,
-                ack_timeout,
-            ),
-            (Timer::Answer, asked && acknowledges, ack_timeout),
-        ] {
-            if runs {
-                running |= 1 << timer as u8;
-                timers.limit(&mut first, timer, now, span);
+        for (timer, start) in TIMERS.iter().zip(&mut timers.starts) {
+            let bit = bit(*timer, true);
+            if running & bit == 0 {
+                continue;
+            }
+            if timers.running & bit == 0 {
+                *start = now;
+            }
+            let span = match timer {
+                Timer::ConnAck => config.connect_timeout,
+                Timer::Write => config.write_timeout,
+                Timer::Stall => config.stall_timeout,
+                Timer::Acknowledgement | Timer::Answer => config.ack_timeout.unwrap_or_default(),
+                Timer::PingResponse | Timer::PingRequest => ping_timeout(seconds),
+            };
+            let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(LONGEST);
+            let left = left(now, *start, span.min(LONGEST));
+            if left < first.0 {
+                first = (left, *timer);
             }
         }
         timers.running = running;
@@ -240,13 +243,19 @@ const NEVER: u32 = u32::MAX;
 /// The longest time limit: three days, and a caller may be as late again.
 const LONGEST: u32 = 1 << 30;
 
-/// Steps from `start` to `now`; none if `now` is the earlier one, as the clock of a caller that asked it before
-/// somebody else did.
-fn elapsed(now: u32, start: u32) -> u32 {
-    (now.wrapping_sub(start) as i32).max(0) as u32
+/// Steps from `now` until `span` after `start`; all of them if `now` is the earlier one, as the clock of a caller that
+/// asked it before somebody else did.
+fn left(now: u32, start: u32, span: u32) -> u32 {
+    let left = start.wrapping_add(span).wrapping_sub(now) as i32;
+    (left.max(0) as u32).min(span)
 }
 
 /// Three quarters of Keep Alive: the broker is to have heard of us, and we of it, before it runs out.
 const fn ping_interval(seconds: u32) -> u32 {
     (seconds * (750_000 >> 4)) >> (STEP_BITS - 4)
+}
+
+/// Half of Keep Alive.
+const fn ping_timeout(seconds: u32) -> Duration {
+    Duration::from_micros(seconds as u64 * 500_000)
 }

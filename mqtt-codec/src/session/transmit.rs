@@ -38,8 +38,9 @@ enum Source {
     None,
     /// Whole packets in the frame.
     Frame,
-    /// The packet before the send cursor.
-    Ring(Kind),
+    /// The packet before the send cursor of the ring.
+    Publish,
+    Control,
     /// A QoS 0 PUBLISH whose bytes the caller holds.
     AtMostOnce,
 }
@@ -68,8 +69,9 @@ impl Packet {
     /// The ring that it comes from.
     pub(super) const fn kind(&self) -> Option<Kind> {
         match self.source {
-            Source::Ring(kind) => Some(kind),
-            _ => None,
+            Source::Publish => Some(Kind::Publish),
+            Source::Control => Some(Kind::Control),
+            Source::None | Source::Frame | Source::AtMostOnce => None,
         }
     }
 
@@ -121,7 +123,11 @@ impl Packet {
 
     /// Begins a segment of the packet in the slot; false if it has none of that number.
     fn cut<H: Outgoing>(&mut self, kind: Kind, slot: &Slot<H>, step: u16) -> bool {
-        self.begin(Source::Ring(kind), step);
+        let source = match kind {
+            Kind::Publish => Source::Publish,
+            Kind::Control => Source::Control,
+        };
+        self.begin(source, step);
         let (Some(handle), Some(id)) = (slot.handle(), slot.id()) else {
             return false;
         };
@@ -196,7 +202,8 @@ impl<S: Storage> Session<S> {
                     begins: None,
                 });
             }
-            Source::Ring(kind) => kind,
+            Source::Publish => Kind::Publish,
+            Source::Control => Kind::Control,
         };
         let (ring, slots) = self.outbox.ring(kind);
         let slot = ring.last_sent(slots)?;
