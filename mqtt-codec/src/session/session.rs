@@ -1,4 +1,4 @@
-use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength};
+use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength, TopicFilter};
 
 use super::link::{Link, Phase, Reading, Renewal};
 use super::outbox::{Kind, Outbox};
@@ -109,7 +109,7 @@ impl<S: Storage> Session<S> {
             Content::Publish { .. } => Kind::Publish,
             Content::Subscribe | Content::Unsubscribe => Kind::Control,
         };
-        if let Err(reason) = remaining_length(&handle, self.max_suback_codes()) {
+        if let Err(reason) = check(&handle, self.max_suback_codes()) {
             return Err(EnqueueError { handle, reason });
         }
         if kind == Kind::Publish {
@@ -372,41 +372,48 @@ impl<S: Storage> Session<S> {
     }
 }
 
-/// Remaining length of the handle's packet, or what is wrong with the packet.
-pub(super) fn remaining_length<H: Outgoing>(
-    handle: &H,
-    max_filters: u32,
-) -> Result<RemainingLength, EnqueueReason> {
-    let mut len: u32 = 2; // packet id
-    match handle.content() {
+/// What is wrong with the handle's packet, if anything is.
+fn check<H: Outgoing>(handle: &H, max_filters: u32) -> Result<(), EnqueueReason> {
+    if !matches!(handle.content(), Content::Publish { .. }) {
+        let mut count = 0;
+        for (_, qos) in filters(handle) {
+            if qos == QoS::ExactlyOnce {
+                return Err(EnqueueReason::ExactlyOnce);
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return Err(EnqueueReason::NoFilter);
+        }
+        // SUBACK has a byte for each
+        if count > max_filters {
+            return Err(EnqueueReason::TooManyFilters);
+        }
+    }
+    match RemainingLength::new(remaining_length(handle)) {
+        Some(_) => Ok(()),
+        None => Err(EnqueueReason::PacketTooLong),
+    }
+}
+
+/// Remaining length of the handle's packet.
+pub(super) fn remaining_length<H: Outgoing>(handle: &H) -> u32 {
+    // of what each filter has beside its bytes
+    let extra = match handle.content() {
         Content::Publish {
             topic, payload_len, ..
         } => {
-            len += 2 + topic.as_bytes().len() as u32;
-            len = len.saturating_add(payload_len);
+            let head_len = 2 + topic.as_bytes().len() as u32 + 2;
+            return head_len.saturating_add(payload_len);
         }
-        content => {
-            let extra = if matches!(content, Content::Subscribe) {
-                3
-            } else {
-                2
-            };
-            let mut filters = 0;
-            while let Some((filter, qos)) = handle.filter(filters as usize) {
-                if qos == QoS::ExactlyOnce {
-                    return Err(EnqueueReason::ExactlyOnce);
-                }
-                len = len.saturating_add(extra + filter.as_str().len() as u32);
-                filters += 1;
-            }
-            if filters == 0 {
-                return Err(EnqueueReason::NoFilter);
-            }
-            // SUBACK has a byte for each
-            if filters > max_filters {
-                return Err(EnqueueReason::TooManyFilters);
-            }
-        }
-    }
-    RemainingLength::new(len).ok_or(EnqueueReason::PacketTooLong)
+        Content::Subscribe => 3,
+        Content::Unsubscribe => 2,
+    };
+    filters(handle).fold(2, |len: u32, (filter, _)| {
+        len.saturating_add(extra + filter.as_str().len() as u32)
+    })
+}
+
+fn filters<H: Outgoing>(handle: &H) -> impl Iterator<Item = (TopicFilter<'_>, QoS)> {
+    (0..).map_while(|index| handle.filter(index))
 }

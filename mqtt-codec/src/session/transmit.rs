@@ -1,5 +1,5 @@
 use crate::wire::{
-    Ack, AckType, Delivery, Dup, Empty, EncodeError, FixedHeader, PacketType, PublishHeader, QoS,
+    Ack, AckType, Delivery, Dup, Empty, EncodeError, PacketType, PublishHeader, QoS,
     RemainingLength, Retain, TopicName,
 };
 
@@ -12,6 +12,12 @@ use super::{Content, Instant, Outgoing, PayloadRange, Session, Storage, Transmit
 /// Room for four PUBACKs, or for all of a segment but its body.
 const FRAME: usize = 16;
 
+/// Places in the frame of a segment: of the packet id of a SUBSCRIBE or UNSUBSCRIBE, of the body's length, and of what
+/// follows the body.
+const ID: usize = 5;
+const BODY_LEN: usize = ID + 2;
+const TAIL: usize = BODY_LEN + 2;
+
 /// The packet that is being handed out, cut into segments: a few bytes of ours around a body of the caller's, and a
 /// payload of the caller's.
 ///
@@ -21,16 +27,16 @@ const FRAME: usize = 16;
 /// ```
 #[derive(Debug)]
 pub(super) struct Packet {
-    source: Source,
-    /// Bytes of the frame before the body, and of all of it.
-    head_len: u8,
-    frame_len: u8,
-    body_len: u16,
-    step: u16,
-    /// Bytes of the segment that are handed out.
-    at: u32,
-    payload_len: u32,
     frame: [u8; FRAME],
+    /// Bytes of the segment, body and payload included, and how many of them are handed out.
+    len: u32,
+    at: u32,
+    step: u16,
+    /// In the frame: where it begins, where the body belongs, and where it ends.
+    head: u8,
+    tail: u8,
+    end: u8,
+    source: Source,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +53,14 @@ enum Source {
 
 impl Packet {
     pub(super) const NONE: Self = Self {
-        source: Source::None,
-        head_len: 0,
-        frame_len: 0,
-        body_len: 0,
-        step: 0,
-        at: 0,
-        payload_len: 0,
         frame: [0; FRAME],
+        len: 0,
+        at: 0,
+        step: 0,
+        head: 0,
+        tail: 0,
+        end: 0,
+        source: Source::None,
     };
 
     pub(super) const fn is_none(&self) -> bool {
@@ -76,95 +82,96 @@ impl Packet {
     }
 
     pub(super) fn set_disconnect(&mut self) {
-        self.begin(Source::Frame, 0);
-        self.put(&Empty::Disconnect.to_bytes());
+        self.set_empty(Empty::Disconnect);
     }
 
-    /// An empty segment.
-    fn begin(&mut self, source: Source, step: u16) {
-        *self = Self {
-            source,
-            step,
-            frame: self.frame,
-            ..Self::NONE
-        };
+    fn set_empty(&mut self, packet: Empty) {
+        [self.frame[0], self.frame[1]] = packet.to_bytes();
+        self.set_frame(Empty::LEN);
     }
 
-    fn put(&mut self, bytes: &[u8]) {
-        let at = usize::from(self.frame_len);
-        if let Some(place) = self.frame.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-            self.frame_len += bytes.len() as u8;
-        }
+    /// The first `len` bytes of the frame are whole packets.
+    fn set_frame(&mut self, len: usize) {
+        self.begin(Source::Frame, len as u32);
+        self.head = 0;
+        self.tail = len as u8;
+        self.end = len as u8;
     }
 
-    fn put_header<H: Outgoing>(&mut self, packet_type: PacketType, flags: u8, handle: &H) {
-        let remaining_length = remaining_length(handle, u32::MAX);
-        debug_assert!(
-            remaining_length.is_ok(),
-            "a handle tells another packet than the one accepted"
-        );
-        let header = FixedHeader {
-            packet_type,
-            flags,
-            remaining_length: remaining_length.unwrap_or(RemainingLength::ZERO),
-        };
-        if let Ok(len) = header.encode(&mut self.frame) {
-            self.frame_len = len as u8;
-        }
-    }
-
-    /// Leaves room for the body, behind its length.
-    fn put_body(&mut self, body: &[u8]) {
-        self.body_len = body.len() as u16;
-        self.put(&self.body_len.to_be_bytes());
-        self.head_len = self.frame_len;
+    /// The first segment of a packet.
+    fn begin(&mut self, source: Source, len: u32) {
+        self.source = source;
+        self.step = 0;
+        self.at = 0;
+        self.len = len;
     }
 
     /// Begins a segment of the packet in the slot; false if it has none of that number.
     fn cut<H: Outgoing>(&mut self, kind: Kind, slot: &Slot<H>, step: u16) -> bool {
-        let source = match kind {
-            Kind::Publish => Source::Publish,
-            Kind::Control => Source::Control,
-        };
-        self.begin(source, step);
         let (Some(handle), Some(id)) = (slot.handle(), slot.id()) else {
             return false;
         };
-        let id = id.get().to_be_bytes();
         let content = handle.content();
         let Some((body, qos)) = body(handle, content, step) else {
             return false;
         };
+        let id = id.get().to_be_bytes();
+        let (first_byte, source, tail, tail_len, payload_len) = match content {
+            Content::Publish {
+                retain,
+                payload_len,
+                ..
+            } => {
+                let dup = if slot.touched() { 0b1000 } else { 0 };
+                let flags = dup | 0b0010 | retain as u8;
+                let first_byte = PacketType::Publish.first_byte(flags);
+                (first_byte, Source::Publish, id, 2, payload_len)
+            }
+            Content::Subscribe => {
+                let first_byte = PacketType::Subscribe.first_byte(0b0010);
+                (first_byte, Source::Control, [qos.bits(), 0], 1, 0)
+            }
+            Content::Unsubscribe => {
+                let first_byte = PacketType::Unsubscribe.first_byte(0b0010);
+                (first_byte, Source::Control, [0; 2], 0, 0)
+            }
+        };
+        let mut head = BODY_LEN;
         if step == 0 {
-            let (packet_type, flags) = match content {
-                Content::Publish { retain, .. } => {
-                    let dup = if slot.touched() { 0b1000 } else { 0 };
-                    let flags = dup | 0b0010 | u8::from(retain == Retain::Yes);
-                    (PacketType::Publish, flags)
-                }
-                Content::Subscribe => (PacketType::Subscribe, 0b0010),
-                Content::Unsubscribe => (PacketType::Unsubscribe, 0b0010),
-            };
-            self.put_header(packet_type, flags, handle);
             if kind == Kind::Control {
-                self.put(&id);
+                head = ID;
             }
+            head = self.put_header(head, first_byte, remaining_length(handle));
         }
-        self.put_body(body);
-        match content {
-            Content::Publish { payload_len, .. } => {
-                self.put(&id);
-                self.payload_len = payload_len;
-            }
-            Content::Subscribe => self.put(&[qos.bits()]),
-            Content::Unsubscribe => {}
+        if kind == Kind::Control {
+            [self.frame[ID], self.frame[ID + 1]] = id;
         }
+        [self.frame[BODY_LEN], self.frame[BODY_LEN + 1]] = (body.len() as u16).to_be_bytes();
+        [self.frame[TAIL], self.frame[TAIL + 1]] = tail;
+        let end = TAIL + tail_len;
+        let len = (end - head + body.len()) as u32;
+        self.begin(source, len.saturating_add(payload_len));
+        self.step = step;
+        self.head = head as u8;
+        self.tail = TAIL as u8;
+        self.end = end as u8;
         true
     }
 
-    fn len(&self) -> u32 {
-        u32::from(self.frame_len) + u32::from(self.body_len) + self.payload_len
+    /// Writes the fixed header up to `end` of the frame, and returns where it begins.
+    fn put_header(&mut self, end: usize, first_byte: u8, remaining_length: u32) -> usize {
+        let remaining_length = RemainingLength::new(remaining_length);
+        debug_assert!(
+            remaining_length.is_some(),
+            "a handle tells another packet than the one accepted"
+        );
+        let ([a, b, c, d], len) = remaining_length.unwrap_or(RemainingLength::ZERO).to_bytes();
+        let begin = end - 1 - len;
+        // what is too much is overwritten
+        if let Some(place) = self.frame.get_mut(begin..begin + 5) {
+            place.copy_from_slice(&[first_byte, a, b, c, d]);
+        }
+        begin
     }
 }
 
@@ -191,52 +198,48 @@ impl<S: Storage> Session<S> {
             self.begin_packet()?;
         }
         let packet = &self.link.packet;
-        let frame = packet.frame.get(..usize::from(packet.frame_len))?;
-        let at = packet.at as usize;
-        let kind = match packet.source {
-            Source::None | Source::AtMostOnce => return None,
-            Source::Frame => {
-                return Some(Transmit {
-                    bytes: [frame.get(at..)?, &[], &[]],
-                    payload: None,
-                    begins: None,
-                });
-            }
-            Source::Publish => Kind::Publish,
-            Source::Control => Kind::Control,
-        };
-        let (ring, slots) = self.outbox.ring(kind);
-        let slot = ring.last_sent(slots)?;
-        let handle = slot.handle()?;
-        let (body, _) = body(handle, handle.content(), packet.step)?;
-        let (head, tail) = frame.split_at_checked(usize::from(packet.head_len))?;
-        let mut bytes = [head, body, tail];
-        let mut passed = at;
-        for part in &mut bytes {
-            let n = passed.min(part.len());
-            *part = part.get(n..)?;
-            passed -= n;
+        if packet.source == Source::AtMostOnce {
+            return None;
         }
+        let [head, tail, end] = [packet.head, packet.tail, packet.end].map(usize::from);
         let mut transmit = Transmit {
-            bytes,
+            bytes: [
+                packet.frame.get(head..tail)?,
+                &[],
+                packet.frame.get(tail..end)?,
+            ],
             payload: None,
             begins: None,
         };
-        if kind == Kind::Publish {
-            let offset = passed as u32;
-            transmit.payload = Some(PayloadRange {
-                handle,
-                id: slot.id()?,
-                offset,
-                len: packet.payload_len.saturating_sub(offset),
-            });
-            if at == 0 {
-                transmit.begins = Some(if slot.touched() {
-                    Dup::Repeat
-                } else {
-                    Dup::First
+        let mut passed = packet.at;
+        if let Some(kind) = packet.kind() {
+            let (ring, slots) = self.outbox.ring(kind);
+            let slot = ring.last_sent(slots)?;
+            let handle = slot.handle()?;
+            let content = handle.content();
+            (transmit.bytes[1], _) = body(handle, content, packet.step)?;
+            if let Content::Publish { payload_len, .. } = content {
+                let head_len = packet.len - payload_len;
+                let offset = packet.at.saturating_sub(head_len);
+                transmit.payload = Some(PayloadRange {
+                    handle,
+                    id: slot.id()?,
+                    offset,
+                    len: payload_len - offset,
                 });
+                if passed == 0 {
+                    transmit.begins = Some(if slot.touched() {
+                        Dup::Repeat
+                    } else {
+                        Dup::First
+                    });
+                }
             }
+        }
+        for part in &mut transmit.bytes {
+            let n = part.len().min(passed as usize);
+            *part = part.get(n..)?;
+            passed -= n as u32;
         }
         Some(transmit)
     }
@@ -247,7 +250,7 @@ impl<S: Storage> Session<S> {
     pub fn postpone(&mut self) {
         let packet = &mut self.link.packet;
         if packet.kind() == Some(Kind::Publish) && packet.is_untouched() {
-            packet.begin(Source::None, 0);
+            packet.source = Source::None;
             self.outbox.ring(Kind::Publish).0.unsend();
         }
     }
@@ -258,7 +261,7 @@ impl<S: Storage> Session<S> {
         let packet = &mut self.link.packet;
         self.link.staged = self.link.staged.wrapping_add(n as u32);
         packet.at += n as u32;
-        if packet.at < packet.len() {
+        if packet.at < packet.len {
             return;
         }
         if let Some(kind) = packet.kind() {
@@ -311,8 +314,8 @@ impl<S: Storage> Session<S> {
             payload_len,
         };
         let len = header.encode(out)?;
-        self.link.packet.begin(Source::AtMostOnce, 0);
-        self.link.packet.payload_len = len as u32 + payload_len;
+        let packet_len = len as u32 + payload_len;
+        self.link.packet.begin(Source::AtMostOnce, packet_len);
         Ok(Some(len))
     }
 
@@ -342,40 +345,43 @@ impl<S: Storage> Session<S> {
             return None;
         }
         let packet = &mut link.packet;
-        packet.begin(Source::None, 0);
         let arriving = link.incoming.awaits_ack();
-        while usize::from(packet.frame_len) + Ack::LEN <= FRAME {
+        let mut len = 0;
+        for place in packet.frame.chunks_exact_mut(Ack::LEN) {
             let Some(id) = link.acks.next_ready(self.outbox.storage.acks(), arriving) else {
                 break;
             };
             let ack_type = AckType::PubAck;
-            packet.put(&Ack { ack_type, id }.to_bytes());
+            place.copy_from_slice(&Ack { ack_type, id }.to_bytes());
+            len += Ack::LEN;
         }
-        if packet.frame_len == 0 && link.ping_wanted {
+        if len > 0 {
+            packet.set_frame(len);
+            return Some(());
+        }
+        if link.ping_wanted {
             link.ping_wanted = false;
-            packet.put(&Empty::PingReq.to_bytes());
-        }
-        if packet.frame_len > 0 {
-            packet.source = Source::Frame;
+            packet.set_empty(Empty::PingReq);
             return Some(());
         }
         if link.phase == Phase::Disconnecting {
             self.finish();
             return Some(());
         }
-        for kind in [Kind::Control, Kind::Publish] {
+        let mut kind = Kind::Control;
+        loop {
             let (ring, slots) = self.outbox.ring(kind);
-            if kind == Kind::Publish
-                && (link.renewal == Renewal::Wanted
-                    || ring.in_flight() >= self.config.window.max(1))
-            {
-                break;
-            }
             if let Some(slot) = ring.send_next(slots, link.staged) {
                 packet.cut(kind, slot, 0);
                 return Some(());
             }
+            if kind == Kind::Publish
+                || link.renewal == Renewal::Wanted
+                || self.outbox.publishes().in_flight() >= self.config.window.max(1)
+            {
+                return None;
+            }
+            kind = Kind::Publish;
         }
-        None
     }
 }

@@ -69,7 +69,7 @@ impl PacketType {
     }
 
     #[inline]
-    pub(super) const fn first_byte(self, flags: u8) -> u8 {
+    pub(crate) const fn first_byte(self, flags: u8) -> u8 {
         (self as u8) << 4 | flags & 0x0F
     }
 }
@@ -111,6 +111,22 @@ impl RemainingLength {
             0x80..=0x3FFF => 2,
             0x4000..=0x1F_FFFF => 3,
             _ => 4,
+        }
+    }
+
+    /// The shortest encoding, and how many of the bytes it has.
+    pub(crate) const fn to_bytes(self) -> ([u8; 4], usize) {
+        let mut encoded = 0;
+        let mut rest = self.0;
+        let mut len = 0;
+        loop {
+            encoded |= (rest & 0x7F) << (8 * len);
+            rest >>= 7;
+            if rest == 0 {
+                return (encoded.to_le_bytes(), len + 1);
+            }
+            encoded |= 0x80 << (8 * len);
+            len += 1;
         }
     }
 
