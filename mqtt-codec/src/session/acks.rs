@@ -114,6 +114,7 @@ impl Acks {
     }
 
     /// The slot of a message that was neither acknowledged nor given up before.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn settle<'s>(&self, slots: &'s mut [AckSlot], token: AckToken) -> Option<&'s mut AckSlot> {
         let offset = token.sequence.wrapping_sub(self.head_sequence);
         if offset >= self.len as usize {

@@ -365,6 +365,7 @@ impl<S: Storage> Session<S> {
     }
 
     /// A stop is never taken back by a cycle.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn end(&mut self, ending: Ending) {
         if self.ending != Ending::Stop {
             self.ending = ending;
