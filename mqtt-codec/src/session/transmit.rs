@@ -91,6 +91,7 @@ impl Packet {
     }
 
     /// The first `len` bytes of the frame are whole packets.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn set_frame(&mut self, len: usize) {
         self.begin(Source::Frame, len as u32);
         self.head = 0;

@@ -153,9 +153,8 @@ impl<'a> Connect<'a> {
         let (mut writer, needed) =
             Writer::begin(out, (PacketType::Connect, 0), body_len, body_len)?;
         writer.binary(PROTOCOL_NAME);
-        writer.u8(PROTOCOL_LEVEL);
-        writer.u8(self.flags());
-        writer.u16(self.keep_alive);
+        let [high, low] = self.keep_alive.to_be_bytes();
+        writer.bytes(&[PROTOCOL_LEVEL, self.flags(), high, low]);
         // The order of the payload is fixed [MQTT-3.1.3-1].
         self.for_each_payload_field(&mut |field| writer.binary(field));
         Ok(needed)

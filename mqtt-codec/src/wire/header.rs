@@ -1,3 +1,4 @@
+use super::utf8::IS_SMALL;
 use super::{DecodeError, EncodeError};
 
 /// The fourteen control packet types of table 2.1, with their numbers.
@@ -221,7 +222,7 @@ impl FixedHeader {
         };
         *first = self.packet_type.first_byte(self.flags);
         let mut rest = self.remaining_length.0;
-        if let [only] = length {
+        if let ([only], false) = (&mut *length, IS_SMALL) {
             *only = rest as u8;
             return Ok(needed);
         }
