@@ -264,8 +264,8 @@ impl<S: Storage> Session<S> {
         Ok((2, None))
     }
 
-    // As `handle_ack`.
-    #[inline(always)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn admit(&mut self, id: PacketId) -> Admission {
         if matches!(self.link.reading, Reading::Overrun | Reading::Discarding) {
             self.link.reading = Reading::Discarding;

@@ -108,6 +108,7 @@ impl Packet {
     }
 
     /// Begins a segment of the packet in the slot; false if it has none of that number.
+    #[inline(never)]
     fn cut<H: Outgoing>(&mut self, kind: Kind, slot: &Slot<H>, step: u16) -> bool {
         let (Some(handle), Some(id)) = (slot.handle(), slot.id()) else {
             return false;
