@@ -98,6 +98,7 @@ fn check_utf8(name: &[u8]) -> Result<(), DecodeError> {
     Ok(check(name)?)
 }
 
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn check(name: &[u8]) -> Result<(), TopicError> {
     if name.is_empty() {
         return Err(TopicError::Empty);
