@@ -98,9 +98,9 @@ impl<S: Storage> Session<S> {
             PacketType::PubAck | PacketType::SubAck | PacketType::UnsubAck => {
                 let (id, codes) = if header.packet_type == PacketType::SubAck {
                     let suback = SubAck::decode(header, body)?;
-                    (suback.id(), Some(suback.codes()))
+                    (suback.id(), suback.codes())
                 } else {
-                    (Ack::decode(header, body)?.id, None)
+                    (Ack::decode(header, body)?.id, SubAckCodes::NONE)
                 };
                 Some(self.handle_ack(header.packet_type, id, codes)?)
             }
@@ -293,7 +293,7 @@ impl<S: Storage> Session<S> {
         &mut self,
         packet_type: PacketType,
         id: PacketId,
-        codes: Option<SubAckCodes<'b>>,
+        codes: SubAckCodes<'b>,
     ) -> Result<Input<'b, S::Handle>, Error> {
         let unexpected = Ok(Input::Unexpected(packet_type));
         let kind = Kind::of(id);
@@ -313,7 +313,7 @@ impl<S: Storage> Session<S> {
         if packet_type != expected {
             return Err(Violation::AckOfWrongKind.into());
         }
-        if let Some(codes) = &codes {
+        if expected == PacketType::SubAck {
             let filters = (0..).take_while(|&index| handle.filter(index).is_some());
             if filters.count() != codes.len() {
                 return Err(Violation::SubAckCount.into());
@@ -326,10 +326,10 @@ impl<S: Storage> Session<S> {
         if offset == 0 {
             self.link.timers.handle_acknowledged(kind);
         }
-        Ok(match (codes, kind) {
-            (Some(codes), _) => Input::Subscribed { handle, codes },
-            (None, Kind::Control) => Input::Unsubscribed { handle },
-            (None, Kind::Publish) => {
+        Ok(match expected {
+            PacketType::SubAck => Input::Subscribed { handle, codes },
+            PacketType::UnsubAck => Input::Unsubscribed { handle },
+            _ => {
                 self.change = Some(Change::Removed(id));
                 Input::Acknowledged { id, handle }
             }

@@ -35,6 +35,10 @@ pub enum SubAckCode {
     Failure,
 }
 
+impl SubAckCodes<'_> {
+    pub(crate) const NONE: Self = Self(&[]);
+}
+
 impl<C> SubAck<C> {
     /// Identifier of the SUBSCRIBE that it answers.
     #[inline]
