@@ -47,22 +47,26 @@ impl<'a> TopicFilter<'a> {
     /// ```
     #[must_use]
     pub fn matches(self, topic: TopicName<'_>) -> bool {
-        let filter = self.0.as_bytes();
-        let filter = split_shared(filter).map_or(filter, |(_, inner)| inner);
-        let topic = topic.as_bytes();
-        if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
+        let (_, mut filter) = split_shared(self.0.as_bytes());
+        let mut topic = topic.as_bytes();
+        if topic.first() == Some(&b'$') && filter.first().is_some_and(is_wildcard) {
             return false;
         }
-        let mut topic_levels = topic.split(is_separator);
-        for filter_level in filter.split(is_separator) {
-            match (filter_level, topic_levels.next()) {
-                (b"#", _) => return true,
-                (b"+", Some(_)) => {}
-                (level, Some(topic_level)) if level == topic_level => {}
-                _ => return false,
+        // by bytes: a wildcard is a whole level, and a `#` the last one
+        while let Some((byte, after)) = filter.split_first() {
+            match (byte, topic.split_first()) {
+                (b'#', _) => return true,
+                (b'+', _) => {
+                    let len = topic.iter().take_while(|byte| !is_separator(byte)).count();
+                    topic = topic.get(len..).unwrap_or_default();
+                }
+                (byte, Some((first, rest))) if byte == first => topic = rest,
+                (_, Some(_)) => return false,
+                (_, None) => return filter == b"/#",
             }
+            filter = after;
         }
-        topic_levels.next().is_none()
+        topic.is_empty()
     }
 
     /// A filter that was checked when its packet was decoded.
@@ -72,6 +76,9 @@ impl<'a> TopicFilter<'a> {
     }
 }
 
+/// What a shared subscription begins with.
+const SHARE: &[u8] = b"$share/";
+
 fn is_separator(byte: &u8) -> bool {
     *byte == b'/'
 }
@@ -80,13 +87,21 @@ fn is_wildcard(byte: &u8) -> bool {
     matches!(byte, b'+' | b'#')
 }
 
-/// Share name and filter of a shared subscription.
-fn split_shared(filter: &[u8]) -> Option<(&[u8], &[u8])> {
-    let shared = filter.strip_prefix(b"$share/")?;
-    let mut parts = shared.splitn(2, is_separator);
-    Some((parts.next()?, parts.next().unwrap_or_default()))
+/// `$share/name/` of a shared subscription, nothing without, and the filter after it.
+fn split_shared(filter: &[u8]) -> (&[u8], &[u8]) {
+    filter.split_at(shared_len(filter))
 }
 
+/// Bytes of `$share/name/`. Without the second separator they are all of the filter.
+fn shared_len(filter: &[u8]) -> usize {
+    let Some(name) = filter.strip_prefix(SHARE) else {
+        return 0;
+    };
+    let name_len = name.iter().position(is_separator);
+    name_len.map_or(filter.len(), |len| SHARE.len() + len + 1)
+}
+
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn check(filter: &[u8]) -> Result<(), FilterError> {
     if filter.is_empty() {
         return Err(FilterError::Empty);
@@ -97,15 +112,12 @@ fn check(filter: &[u8]) -> Result<(), FilterError> {
     if has_nul(filter) {
         return Err(FilterError::Nul);
     }
-    match split_shared(filter) {
-        Some((name, inner))
-            if name.is_empty() || name.iter().any(is_wildcard) || inner.is_empty() =>
-        {
-            Err(FilterError::SharedSubscription)
-        }
-        Some((_, inner)) => check_wildcards(inner),
-        None => check_wildcards(filter),
+    let (share, inner) = split_shared(filter);
+    let is_nameless = share.len() == SHARE.len() + 1;
+    if inner.is_empty() || is_nameless || share.iter().any(is_wildcard) {
+        return Err(FilterError::SharedSubscription);
     }
+    check_wildcards(inner)
 }
 
 /// By each pair of neighbours: searching for levels and in them takes three times the code.
