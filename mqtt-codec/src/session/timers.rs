@@ -64,7 +64,7 @@ impl Timers {
         let now = steps(now.as_micros());
         self.last_sent = now;
         self.last_received = now;
-        self.starts = [now; TIMERS.len()];
+        self.starts[Timer::ConnAck as usize] = now;
         self.running = bit(Timer::ConnAck, true);
     }
 
