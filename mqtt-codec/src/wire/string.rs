@@ -3,7 +3,7 @@
 use core::{fmt, mem};
 
 use super::error::write_rule;
-use super::utf8::IS_SMALL;
+use super::utf8::{IS_SMALL, to_str};
 use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, RemainingLength};
 
 /// Longest string or byte string that a two-byte length can say.
@@ -197,7 +197,7 @@ pub(super) fn has_nul(bytes: &[u8]) -> bool {
 
 #[inline]
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
-    core::str::from_utf8(bytes).map_err(|_| DecodeError::IllFormedUtf8)
+    to_str(bytes).ok_or(DecodeError::IllFormedUtf8)
 }
 
 /// Writes the fields of a packet into room that was measured before: it never runs out.

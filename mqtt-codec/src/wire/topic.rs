@@ -3,7 +3,7 @@ use core::fmt;
 use super::DecodeError;
 use super::error::write_rule;
 use super::string::{MAX_STRING_LEN, is_plain_ascii};
-use super::utf8::{IS_SMALL, is_utf8};
+use super::utf8::{IS_SMALL, is_utf8, to_str};
 
 /// Topic Name: what a message is published to (section 4.7).
 ///
@@ -67,12 +67,9 @@ impl<'a> TopicName<'a> {
     /// It is checked for UTF-8 once more, since this crate has no `unsafe`; where the bytes do,
     /// [`as_bytes`](Self::as_bytes) is free.
     #[must_use]
-    pub const fn as_str(self) -> &'a str {
-        match core::str::from_utf8(self.0) {
-            Ok(name) => name,
-            // Never: `new` was given UTF-8 and `decode` has checked it.
-            Err(_) => "",
-        }
+    pub fn as_str(self) -> &'a str {
+        // Never `None`: `new` was given UTF-8 and `decode` has checked it.
+        to_str(self.0).unwrap_or_default()
     }
 
     #[inline(always)]

@@ -16,6 +16,25 @@ pub(super) fn is_utf8(bytes: &[u8]) -> bool {
     }
 }
 
+/// The string that `bytes` are, `None` if they are no UTF-8.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+#[cfg_attr(target_pointer_width = "64", inline)]
+pub(super) fn to_str(bytes: &[u8]) -> Option<&str> {
+    if IS_SMALL {
+        to_str_by_chunks(bytes)
+    } else {
+        core::str::from_utf8(bytes).ok()
+    }
+}
+
+/// Shorter by a fifth than `core::str::from_utf8`. It cannot be written by hand without `unsafe`.
+fn to_str_by_chunks(bytes: &[u8]) -> Option<&str> {
+    let Some(chunk) = bytes.utf8_chunks().next() else {
+        return Some("");
+    };
+    chunk.invalid().is_empty().then(|| chunk.valid())
+}
+
 fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
     const CONTINUATION: (u8, u8) = (0x80, 0xBF);
     // Bytes that are still to come of a character, and the bounds of the next one: they exclude
@@ -47,7 +66,7 @@ fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_utf8_by_bytes;
+    use super::{is_utf8_by_bytes, to_str_by_chunks};
 
     /// Every byte for the first two, and one of each kind for those after them.
     #[test]
@@ -65,6 +84,11 @@ mod tests {
                             assert_eq!(
                                 is_utf8_by_bytes(bytes),
                                 core::str::from_utf8(bytes).is_ok(),
+                                "{bytes:x?}"
+                            );
+                            assert_eq!(
+                                to_str_by_chunks(bytes),
+                                core::str::from_utf8(bytes).ok(),
                                 "{bytes:x?}"
                             );
                         }
