@@ -131,20 +131,22 @@ impl Ring {
         self.head = 0;
     }
 
-    pub(super) fn push<H>(&mut self, slots: &mut [Slot<H>], handle: H) -> Result<PacketId, H> {
+    /// Takes the next place, which the caller fills; `None` if all are taken.
+    pub(super) fn push<'s, H>(
+        &mut self,
+        slots: &'s mut [Slot<H>],
+    ) -> Option<(PacketId, &'s mut Option<H>)> {
         if self.is_full(slots) {
-            return Err(handle);
+            return None;
         }
-        let (Some(slot), Some(id)) = (self.slot(slots, self.len), self.id(self.len)) else {
-            return Err(handle);
-        };
-        *slot = Slot {
-            handle: Some(handle),
-            id: Some(id),
-            ..Slot::EMPTY
-        };
+        let id = self.id(self.len)?;
+        let slot = self.slot(slots, self.len)?;
+        slot.start = 0;
+        slot.id = Some(id);
+        slot.marks = 0;
+        slot.attempts = 0;
         self.len += 1;
-        Ok(id)
+        Some((id, &mut slot.handle))
     }
 
     /// Puts back a packet of an earlier run under its own id; ids rise from call to call.
@@ -369,6 +371,12 @@ mod tests {
         PacketId::new(value).unwrap()
     }
 
+    fn push(ring: &mut Ring, slots: &mut [Slot<u32>], value: u32) -> Option<PacketId> {
+        let (id, place) = ring.push(slots)?;
+        *place = Some(value);
+        Some(id)
+    }
+
     fn send_next(ring: &mut Ring, slots: &mut [Slot<u32>]) -> Option<PacketId> {
         ring.send_next(slots, 0)?.id()
     }
@@ -384,7 +392,7 @@ mod tests {
         let (mut ring, mut slots) = ring::<4>();
         let mut held = std::collections::VecDeque::new();
         for round in 0..200_u32 {
-            if let Ok(id) = ring.push(&mut slots, round) {
+            if let Some(id) = push(&mut ring, &mut slots, round) {
                 assert!(!held.iter().any(|&(other, _)| other == id));
                 held.push_back((id, round));
                 assert_eq!(send_next(&mut ring, &mut slots), Some(id));
@@ -404,14 +412,14 @@ mod tests {
     fn a_hole_keeps_its_place_until_the_head_reaches_it() {
         let (mut ring, mut slots) = ring::<3>();
         for value in 0..3 {
-            ring.push(&mut slots, value).unwrap();
+            push(&mut ring, &mut slots, value).unwrap();
             send_next(&mut ring, &mut slots);
         }
         assert_eq!(acknowledge(&mut ring, &mut slots, id(11)), Some(1));
-        assert!(ring.push(&mut slots, 9).is_err());
+        assert_eq!(push(&mut ring, &mut slots, 9), None);
         assert_eq!(acknowledge(&mut ring, &mut slots, id(10)), Some(0));
-        assert_eq!(ring.push(&mut slots, 9), Ok(id(13)));
-        assert_eq!(ring.push(&mut slots, 9), Ok(id(14)));
+        assert_eq!(push(&mut ring, &mut slots, 9), Some(id(13)));
+        assert_eq!(push(&mut ring, &mut slots, 9), Some(id(14)));
         assert!(ring.is_full(&slots));
     }
 
@@ -419,7 +427,7 @@ mod tests {
     fn only_what_the_transport_took_a_byte_of_is_touched() {
         let (mut ring, mut slots) = ring::<4>();
         for start in [100, 110, 120] {
-            ring.push(&mut slots, start).unwrap();
+            push(&mut ring, &mut slots, start).unwrap();
             ring.send_next(&mut slots, start);
         }
         ring.handle_written(&mut slots, 110);
@@ -438,7 +446,7 @@ mod tests {
     fn refuses_acknowledgements_of_what_was_not_sent_here() {
         let (mut ring, mut slots) = ring::<4>();
         for value in 0..2 {
-            ring.push(&mut slots, value).unwrap();
+            push(&mut ring, &mut slots, value).unwrap();
         }
         assert_eq!(acknowledge(&mut ring, &mut slots, id(10)), None);
         send_next(&mut ring, &mut slots);
@@ -454,8 +462,8 @@ mod tests {
         assert_eq!(ring.restore(&mut slots, id(10), 2), Ok(()));
         assert_eq!(ring.restore(&mut slots, id(10), 3), Err(3));
         assert_eq!(ring.restore(&mut slots, id(14), 3), Err(3));
-        assert_eq!(ring.push(&mut slots, 4), Ok(id(11)));
-        assert!(ring.push(&mut slots, 5).is_err());
+        assert_eq!(push(&mut ring, &mut slots, 4), Some(id(11)));
+        assert_eq!(push(&mut ring, &mut slots, 5), None);
         assert_eq!(
             [(); 3].map(|()| send_next(&mut ring, &mut slots)),
             [15, 10, 11].map(PacketId::new)
@@ -470,14 +478,14 @@ mod tests {
         });
         let mut slots: std::vec::Vec<Slot<u32>> = (0..3).map(|_| Slot::EMPTY).collect();
         for value in 0..3 {
-            ring.push(&mut slots, value).unwrap();
+            push(&mut ring, &mut slots, value).unwrap();
             send_next(&mut ring, &mut slots);
         }
         acknowledge(&mut ring, &mut slots, id(1)).unwrap();
-        assert_eq!(ring.push(&mut slots, 3), Ok(id(4)));
+        assert_eq!(push(&mut ring, &mut slots, 3), Some(id(4)));
         ring.straighten(&mut slots);
         slots.extend((0..3).map(|_| Slot::EMPTY));
-        assert_eq!(ring.push(&mut slots, 4), Ok(id(5)));
+        assert_eq!(push(&mut ring, &mut slots, 4), Some(id(5)));
         assert_eq!(acknowledge(&mut ring, &mut slots, id(3)), Some(2));
         assert_eq!(acknowledge(&mut ring, &mut slots, id(2)), Some(1));
         assert_eq!(send_next(&mut ring, &mut slots), Some(id(4)));

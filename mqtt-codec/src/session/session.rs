@@ -116,18 +116,15 @@ impl<S: Storage> Session<S> {
             self.outbox.make_room();
         }
         let (ring, slots) = self.outbox.ring(kind);
-        match ring.push(slots, handle) {
-            Ok(id) => {
-                if kind == Kind::Publish {
-                    self.change = Some(Change::Accepted(id));
-                }
-                Ok(id)
-            }
-            Err(handle) => Err(EnqueueError {
-                handle,
-                reason: EnqueueReason::Full,
-            }),
+        let Some((id, place)) = ring.push(slots) else {
+            let reason = EnqueueReason::Full;
+            return Err(EnqueueError { handle, reason });
+        };
+        *place = Some(handle);
+        if kind == Kind::Publish {
+            self.change = Some(Change::Accepted(id));
         }
+        Ok(id)
     }
 
     /// Removes a PUBLISH that is not acknowledged, whose payload can no longer be supplied.
