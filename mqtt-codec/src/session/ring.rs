@@ -261,13 +261,13 @@ impl Ring {
     pub(super) fn take<H>(&mut self, slots: &mut [Slot<H>], offset: u32) -> Option<(H, bool)> {
         let slot = self.slot(slots, offset)?;
         let handle = slot.handle.take()?;
-        let is_sent = offset < self.sent;
-        let complete = slot.marks & COMPLETE != 0 && (slot.touched() || is_sent);
-        if is_sent {
+        let mut marks = slot.marks;
+        if offset < self.sent {
             self.in_flight -= 1;
+            marks |= TOUCHED;
         }
         self.release(slots);
-        Some((handle, complete))
+        Some((handle, marks == TOUCHED | COMPLETE))
     }
 
     /// The id of the oldest packet that is held.
