@@ -2,6 +2,7 @@ use crate::wire::PacketId;
 
 /// One received QoS 1 message that awaits its PUBACK. Only the engine looks inside.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(4))] // which is its size: a word to load, and words to clear
 pub struct AckSlot {
     /// `None` once it is given up.
     id: Option<PacketId>,

@@ -17,11 +17,11 @@ pub(super) struct Link {
     pub(super) timers: Timers,
     pub(super) acks: Acks,
     pub(super) incoming: Incoming,
-    pub(super) phase: Phase,
     /// What its CONNECT asked for.
     pub(super) stage: Stage,
     pub(super) ping_wanted: bool,
     pub(super) renewal: Renewal,
+    pub(super) phase: Phase,
     pub(super) reading: Reading,
     /// Whether a received message was given up.
     pub(super) gave_up: bool,
