@@ -221,7 +221,7 @@ impl<S: Storage> Session<S> {
             let content = handle.content();
             (transmit.bytes[1], _) = body(handle, content, packet.step)?;
             if let Content::Publish { payload_len, .. } = content {
-                let head_len = packet.len - payload_len;
+                let head_len = packet.len.saturating_sub(payload_len);
                 let offset = packet.at.saturating_sub(head_len);
                 transmit.payload = Some(PayloadRange {
                     handle,
@@ -374,8 +374,7 @@ impl<S: Storage> Session<S> {
         loop {
             let (ring, slots) = self.outbox.ring(kind);
             if let Some(slot) = ring.send_next(slots, link.staged) {
-                packet.cut(kind, slot, 0);
-                return Some(());
+                return packet.cut(kind, slot, 0).then_some(());
             }
             if kind == Kind::Publish
                 || link.renewal == Renewal::Wanted
