@@ -173,11 +173,11 @@ pub(crate) struct LinkTarget {
 pub(crate) const LINK_TARGETS: &[LinkTarget] = &[
     LinkTarget {
         name: "riscv32imac-unknown-none-elf",
-        client_bytes: 8232,
+        client_bytes: 7854,
     },
     LinkTarget {
         name: "thumbv6m-none-eabi",
-        client_bytes: 8038,
+        client_bytes: 8230,
     },
 ];
 
