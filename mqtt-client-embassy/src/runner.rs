@@ -255,7 +255,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 false => &mut [],
             };
             while let Some(told) = shared.with(|state| state.poll_told(out)) {
-                told.tell(out, &mut observe);
+                told.tell::<TOPICS>(out, &mut observe);
             }
             if ended.next == Next::Never || reason == DisconnectReason::Requested {
                 break CloseReason::Requested;
@@ -301,10 +301,15 @@ enum Moved<E> {
 
 impl Told {
     /// Of a message whose topic is in `out`.
-    fn tell(self, out: &[u8], observe: &mut impl FnMut(Event<'_>)) {
+    fn tell<const TOPICS: bool>(self, out: &[u8], observe: &mut impl FnMut(Event<'_>)) {
         let topic = |len| {
+            if !TOPICS {
+                return "";
+            }
             let topic = out.get(..len).unwrap_or_default();
-            core::str::from_utf8(topic).unwrap_or_default()
+            // it may be cut within a character
+            let whole = topic.utf8_chunks().next();
+            whole.map_or("", |chunk| chunk.valid())
         };
         match self {
             Self::Suspect {

@@ -227,7 +227,7 @@ impl<'a> State<'a> {
                 let Some(Item::Publish(publication)) = self.session.handle(id) else {
                     return None;
                 };
-                let topic_len = copy(out, publication.topic());
+                let topic_len = copy(out, publication.topic_bytes());
                 Told::Suspect {
                     topic_len,
                     attempts,
@@ -237,7 +237,7 @@ impl<'a> State<'a> {
                 attempts, handle, ..
             } => {
                 let topic_len = match &handle {
-                    Item::Publish(publication) => copy(out, publication.topic()),
+                    Item::Publish(publication) => copy(out, publication.topic_bytes()),
                     Item::Subscribe(_) | Item::Unsubscribe(_) => 0,
                 };
                 self.finish(handle, Err(PublishError::Undeliverable { attempts }));
@@ -297,12 +297,9 @@ fn remaining_length(message: &Message<'_>) -> u32 {
     len.saturating_add(message.payload_len)
 }
 
-fn copy(out: &mut [u8], topic: &str) -> usize {
-    let mut len = topic.len().min(out.len());
-    while !topic.is_char_boundary(len) {
-        len -= 1;
-    }
-    if let (Some(out), Some(topic)) = (out.get_mut(..len), topic.as_bytes().get(..len)) {
+fn copy(out: &mut [u8], topic: &[u8]) -> usize {
+    let len = topic.len().min(out.len());
+    if let (Some(out), Some(topic)) = (out.get_mut(..len), topic.get(..len)) {
         out.copy_from_slice(topic);
     }
     len
