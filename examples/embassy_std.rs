@@ -12,7 +12,7 @@ use embedded_io_adapters::futures_03::FromFutures;
 use mqtt_client_embassy::{
     Client, ConnectError, Connector, Event, Flushing, Options, QoS, Resources, Retain, Runner, new,
 };
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 const READINGS: &str = "mqboard/embassy/readings";
 
@@ -26,7 +26,7 @@ type Mutex = NoopRawMutex;
 type Memory = Resources<'static, Mutex, 8, 8, 2, 64, 1_024>;
 type BoardRunner = Runner<'static, Mutex, StdTcp, fn() -> u32>;
 
-static MEMORY: StaticCell<Memory> = StaticCell::new();
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
@@ -35,8 +35,7 @@ async fn main(spawner: Spawner) {
         Err(error) => fail(&format!("{error:#}")),
     };
     let random: fn() -> u32 = || fastrand::u32(..);
-    let memory = MEMORY.init(Memory::new());
-    let (client, runner) = match new(memory, &OPTIONS, StdTcp(broker), random) {
+    let (client, runner) = match new(MEMORY.take(), &OPTIONS, StdTcp(broker), random) {
         Ok(parts) => parts,
         Err(error) => fail(&error.to_string()),
     };

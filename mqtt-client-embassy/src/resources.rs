@@ -1,4 +1,4 @@
-use core::{fmt, task::Waker};
+use core::{fmt, mem::MaybeUninit, task::Waker};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use mqtt_codec::session::{AckSlot, Slot};
@@ -11,7 +11,8 @@ use crate::{
     },
 };
 
-/// Memory of a client, given by the caller: a `StaticCell`, or anything that outlives the client.
+/// Memory of a client, given by the caller: a `ConstStaticCell`, which takes no code since all of it is zero at first, or
+/// anything that outlives the client.
 ///
 /// `M` guards it: `NoopRawMutex` if all tasks run on one executor, else `CriticalSectionRawMutex`.
 ///
@@ -38,20 +39,20 @@ pub struct Resources<
     const BUFFER: usize,
     const TASKS: usize = 4,
 > {
-    publishes: [Slot<Item<'a>>; OUTBOX],
-    controls: [Slot<Item<'a>>; CONTROLS],
+    publishes: MaybeUninit<[Slot<Item<'a>>; OUTBOX]>,
+    controls: MaybeUninit<[Slot<Item<'a>>; CONTROLS]>,
     acks: [[AckSlot; ACKS]; QUEUE],
     outgoing: [[u8; MESSAGE]; OUTBOX],
-    places: [Place<'a>; OUTBOX],
+    places: MaybeUninit<[Place<'a>; OUTBOX]>,
     incoming: [[u8; MESSAGE]; QUEUE],
     arriving: [u8; MESSAGE],
-    seats: [Seat<'a>; QUEUE],
+    seats: MaybeUninit<[Seat<'a>; QUEUE]>,
     routes: [Route<'a>; SUBSCRIPTIONS],
     wakers: [Option<Waker>; TASKS],
     receive: [u8; BUFFER],
     transmit: [u8; BUFFER],
-    state: Option<State<'a>>,
-    shared: Option<Shared<'a, M>>,
+    state: MaybeUninit<State<'a>>,
+    shared: MaybeUninit<Shared<'a, M>>,
 }
 
 /// What is documented, for some capacities.
@@ -89,20 +90,20 @@ impl<
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            publishes: [const { Slot::EMPTY }; OUTBOX],
-            controls: [const { Slot::EMPTY }; CONTROLS],
+            publishes: MaybeUninit::uninit(),
+            controls: MaybeUninit::uninit(),
             acks: [[AckSlot::EMPTY; ACKS]; QUEUE],
             outgoing: [[0; MESSAGE]; OUTBOX],
-            places: [const { Place::EMPTY }; OUTBOX],
+            places: MaybeUninit::uninit(),
             incoming: [[0; MESSAGE]; QUEUE],
             arriving: [0; MESSAGE],
-            seats: [const { Seat::EMPTY }; QUEUE],
+            seats: MaybeUninit::uninit(),
             routes: [const { Route::EMPTY }; SUBSCRIPTIONS],
             wakers: [const { None }; TASKS],
             receive: [0; BUFFER],
             transmit: [0; BUFFER],
-            state: None,
-            shared: None,
+            state: MaybeUninit::uninit(),
+            shared: MaybeUninit::uninit(),
         }
     }
 }
@@ -185,20 +186,28 @@ pub fn new<
     let mut routes = Routes::new(routes);
     check(options, &mut routes, QUEUE, BUFFER)?;
     let board = Board {
-        publishes,
-        controls,
+        publishes: publishes.write([const { Slot::EMPTY }; OUTBOX]),
+        controls: controls.write([const { Slot::EMPTY }; CONTROLS]),
         acks: acks.as_flattened_mut(),
     };
-    let state = state.insert(State::new(
+    let state = state.write(State::new(
         options,
         board,
-        Outbox::new(places, outgoing.as_flattened_mut(), MESSAGE),
-        Queue::new(seats, incoming.as_flattened_mut(), arriving),
+        Outbox::new(
+            places.write([const { Place::EMPTY }; OUTBOX]),
+            outgoing.as_flattened_mut(),
+            MESSAGE,
+        ),
+        Queue::new(
+            seats.write([const { Seat::EMPTY }; QUEUE]),
+            incoming.as_flattened_mut(),
+            arriving,
+        ),
         routes,
         Transmit::new(transmit),
         Wakers::new(wakers),
     ));
-    let shared = &*shared.insert(Shared::new(state));
+    let shared = &*shared.write(Shared::new(state));
     let runner = Runner::new(shared, options, connector, random, receive);
     Ok((Client { shared }, runner))
 }

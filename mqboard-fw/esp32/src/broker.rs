@@ -35,8 +35,8 @@ pub(crate) fn start(
     static CLIENT_ID: StaticCell<ClientId> = StaticCell::new();
     static OPTIONS: StaticCell<Options<'_>> = StaticCell::new();
     // Everything runs on one executor. 8 messages on their way out, 4 received, 1 filter.
-    static RESOURCES: StaticCell<Resources<'_, NoopRawMutex, 8, 4, 1, 128, 512>> =
-        StaticCell::new();
+    static RESOURCES: ConstStaticCell<Resources<'_, NoopRawMutex, 8, 4, 1, 128, 512>> =
+        ConstStaticCell::new(Resources::new());
 
     let client_id = match settings::CLIENT_ID {
         "" => CLIENT_ID.init(client_id(chip_address())),
@@ -51,7 +51,7 @@ pub(crate) fn start(
         settings::BROKER_PORT,
     );
     let (client, runner) = new(
-        RESOURCES.init_with(Resources::new),
+        RESOURCES.take(),
         OPTIONS.init(options(client_id)),
         connector,
         random as fn() -> u32,

@@ -200,6 +200,8 @@ impl<'a> State<'a> {
         if !self.is_closed() {
             self.connection = ConnectionState::Closed(reason);
             self.wakers.wake();
+            // it is not to be kept beyond
+            self.wake_runner();
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Route<'a> {
 /// How the broker stands to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    Left,
     /// SUBSCRIBE is to be sent.
     Wanted,
     Asked,
@@ -30,17 +31,16 @@ pub(crate) enum Stage {
     /// UNSUBSCRIBE is to be sent.
     Unwanted,
     Leaving,
-    Left,
 }
 
 /// Who has the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
+    /// Nobody any more.
+    Nobody,
     /// Nobody yet: it was declared.
     Declared,
     Somebody,
-    /// Nobody any more.
-    Nobody,
 }
 
 /// What a topic belongs to.

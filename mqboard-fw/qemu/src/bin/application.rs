@@ -9,7 +9,7 @@ use embassy_time::Duration;
 use mqboard_core::{Board, Led, Topics, topics};
 use mqtt_client_embassy::{Options, QoS, Resources};
 use qemu_board::{StackUse, stack_use, start_client, start_network};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 const TOPICS: Topics = topics!("mqboard");
 static OPTIONS: Options<'_> = Options::new("mqboard").declare(&[(TOPICS.led, QoS::AtLeastOnce)]);
@@ -24,13 +24,9 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn application(spawner: Spawner, stack: Stack<'static>) {
-    static RESOURCES: StaticCell<Resources<'_, NoopRawMutex, 8, 4, 1, 64, 512>> = StaticCell::new();
-    let client = start_client(
-        spawner,
-        stack,
-        RESOURCES.init_with(Resources::new),
-        &OPTIONS,
-    );
+    static RESOURCES: ConstStaticCell<Resources<'_, NoopRawMutex, 8, 4, 1, 64, 512>> =
+        ConstStaticCell::new(Resources::new());
+    let client = start_client(spawner, stack, RESOURCES.take(), &OPTIONS);
     let ended = mqboard_core::run(client, &mut Devices, &TOPICS, Duration::from_millis(100)).await;
     log::error!("the application has ended: {ended:?}");
 }

@@ -10,7 +10,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Instant, with_timeout};
 use mqtt_client_embassy::{Client, Options, QoS, Resources, Retain};
 use qemu_board::{exit, figure, instructions, required, stack_use, start_client, start_network};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 /// For one message.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,14 +28,9 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn exchange(spawner: Spawner, stack: Stack<'static>) {
-    static RESOURCES: StaticCell<Resources<'_, NoopRawMutex, 16, 40, 2, 128, 2048>> =
-        StaticCell::new();
-    let client = start_client(
-        spawner,
-        stack,
-        RESOURCES.init_with(Resources::new),
-        &OPTIONS,
-    );
+    static RESOURCES: ConstStaticCell<Resources<'_, NoopRawMutex, 16, 40, 2, 128, 2048>> =
+        ConstStaticCell::new(Resources::new());
+    let client = start_client(spawner, stack, RESOURCES.take(), &OPTIONS);
     let count: u32 = required("count");
 
     client.connected().await.expect("the broker is there");

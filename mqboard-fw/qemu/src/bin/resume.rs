@@ -6,7 +6,7 @@ use embassy_executor::Spawner;
 use embassy_net::Stack;
 use qemu_board::{exit, figure, stack_use, start_client, start_network};
 use resumer::{Memory, OPTIONS, RAW_MEMORY, repeat_commands};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 #[riscv_rt::entry]
 fn main() -> ! {
@@ -18,8 +18,8 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn application(spawner: Spawner, stack: Stack<'static>) {
-    static MEMORY: StaticCell<Memory> = StaticCell::new();
-    let client = start_client(spawner, stack, MEMORY.init_with(Memory::new), &OPTIONS);
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    let client = start_client(spawner, stack, MEMORY.take(), &OPTIONS);
     client.connected().await.expect("nobody ends the client");
     log::info!("ready");
     repeat_commands(client)

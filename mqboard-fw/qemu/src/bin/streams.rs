@@ -12,7 +12,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 use mqtt_client_embassy::{Client, Options, QoS, Resources, Retain};
 use qemu_board::{exit, figure, required, stack_use, start_client, start_network};
 use sha2::{Digest as _, Sha256};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 const BUFFER: usize = 1024;
 const DOWN: &str = "down";
@@ -30,14 +30,9 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn stream(spawner: Spawner, stack: Stack<'static>) {
-    static RESOURCES: StaticCell<Resources<'_, NoopRawMutex, 1, 1, 1, 32, BUFFER>> =
-        StaticCell::new();
-    let client = start_client(
-        spawner,
-        stack,
-        RESOURCES.init_with(Resources::new),
-        &OPTIONS,
-    );
+    static RESOURCES: ConstStaticCell<Resources<'_, NoopRawMutex, 1, 1, 1, 32, BUFFER>> =
+        ConstStaticCell::new(Resources::new());
+    let client = start_client(spawner, stack, RESOURCES.take(), &OPTIONS);
     let len = required("bytes");
     client.connected().await.expect("the broker is there");
 

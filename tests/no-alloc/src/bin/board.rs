@@ -6,15 +6,15 @@ use embassy_futures::join::join;
 use mqtt_client_embassy::{ConnectError, Connector, new};
 use no_alloc::{Wire, any, random};
 use resumer::{Memory, OPTIONS, repeat_commands};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 no_alloc::entry!(main);
 no_alloc::future_size!(application);
 
-static MEMORY: StaticCell<Memory> = StaticCell::new();
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
 fn main() -> ! {
-    no_alloc::run(application(MEMORY.init_with(Memory::new)))
+    no_alloc::run(application(MEMORY.take()))
 }
 
 async fn application(memory: &'static mut Memory) {
