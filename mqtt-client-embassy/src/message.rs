@@ -60,9 +60,11 @@ impl<'a, M: RawMutex> Message<'a, M> {
     /// The payload, or the beginning of one that is longer than a place for messages.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        let from = usize::from(self.received.topic_len);
-        let to = from + self.received.kept as usize;
-        self.block.get(from..to).unwrap_or_default()
+        let there = self.block.get(usize::from(self.received.topic_len)..);
+        let there = there.unwrap_or_default();
+        there
+            .get(..self.received.payload_len as usize)
+            .unwrap_or(there)
     }
 
     /// Bytes of the whole payload.
@@ -122,12 +124,12 @@ impl<M: RawMutex> Read for Message<'_, M> {
         let n = if out.is_empty() || self.read >= self.received.payload_len {
             return Ok(0);
         } else if kept.is_empty() {
-            let stream = self.received.stream;
+            let number = self.received.number;
             let client = Client {
                 shared: self.shared,
             };
             let read = client.until(|state| {
-                if !state.queue.is_current(stream) {
+                if !state.queue.is_streamed(number) {
                     return Some(Err(state.cut));
                 }
                 let n = state.queue.read(out);
@@ -156,9 +158,9 @@ impl<M: RawMutex> Drop for Message<'_, M> {
             Acknowledge::WhenDropped => Settlement::Acknowledged,
             Acknowledge::Manually => Settlement::GivenUp,
         };
-        let Received { stream, token, .. } = self.received;
+        let Received { number, token, .. } = self.received;
         self.shared
-            .with(|state| state.release(block, stream, token, settlement));
+            .with(|state| state.release(block, number, token, settlement));
     }
 }
 

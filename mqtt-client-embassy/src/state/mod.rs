@@ -209,11 +209,11 @@ impl<'a> State<'a> {
     pub(crate) fn release(
         &mut self,
         block: &'a mut [u8],
-        stream: u32,
+        number: u32,
         token: Option<AckToken>,
         settlement: Settlement,
     ) {
-        self.queue.give_back(block, stream, &mut self.stats.dropped);
+        self.queue.give_back(block, number, &mut self.stats.dropped);
         self.has_released = true;
         self.settle(token, settlement);
         self.wake_runner();

@@ -13,10 +13,9 @@ use super::{outbox::split_off, routes::UNMATCHED};
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
     seats: &'a mut [Seat<'a>],
-    order: u32,
     arrival: Arrival<'a>,
-    /// Numbers messages that are longer than a block, from 1.
-    stream: u32,
+    /// Number of the newest message that has got a seat.
+    newest: u32,
 }
 
 /// A block, unless the application has it, and the message in it.
@@ -31,15 +30,12 @@ pub(crate) struct Seat<'a> {
 pub(crate) struct Received {
     pub(crate) route: u16,
     pub(crate) topic_len: u16,
-    /// Bytes of the payload that are in the block.
-    pub(crate) kept: u32,
     pub(crate) payload_len: u32,
     pub(crate) token: Option<AckToken>,
     pub(crate) retain: Retain,
     pub(crate) dup: Dup,
-    /// Number of the stream that brings the rest; 0: there is none.
-    pub(crate) stream: u32,
-    order: u32,
+    /// In the order of arrival, modulo 2³².
+    pub(crate) number: u32,
 }
 
 impl Received {
@@ -80,13 +76,11 @@ enum Phase {
 const NONE: Received = Received {
     route: UNMATCHED,
     topic_len: 0,
-    kept: 0,
     payload_len: 0,
     token: None,
     retain: Retain::No,
     dup: Dup::First,
-    stream: 0,
-    order: 0,
+    number: 0,
 };
 
 impl Seat<'_> {
@@ -113,7 +107,6 @@ impl<'a> Queue<'a> {
         }
         Self {
             seats,
-            order: 0,
             arrival: Arrival {
                 block: arriving,
                 phase: Phase::Idle,
@@ -122,7 +115,7 @@ impl<'a> Queue<'a> {
                 from: 0,
                 to: 0,
             },
-            stream: 0,
+            newest: 0,
         }
     }
 
@@ -189,10 +182,7 @@ impl<'a> Queue<'a> {
         arrival.left -= n as u32;
         let is_full = arrival.to >= arrival.block.len();
         match arrival.phase {
-            Phase::Head if arrival.left == 0 || is_full => {
-                arrival.received.kept = arrival.received.payload_len - arrival.left;
-                arrival.phase = Phase::Parked;
-            }
+            Phase::Head if arrival.left == 0 || is_full => arrival.phase = Phase::Parked,
             Phase::Skip if arrival.left == 0 => arrival.phase = Phase::Idle,
             _ => {}
         }
@@ -237,14 +227,12 @@ impl<'a> Queue<'a> {
         core::mem::swap(block, &mut arrival.block);
         arrival.from = 0;
         arrival.to = 0;
-        arrival.phase = Phase::Idle;
-        if arrival.left > 0 {
-            self.stream = self.stream.wrapping_add(1).max(1);
-            arrival.received.stream = self.stream;
-            arrival.phase = Phase::Stream;
-        }
-        self.order = self.order.wrapping_add(1);
-        arrival.received.order = self.order;
+        arrival.phase = match arrival.left {
+            0 => Phase::Idle,
+            _ => Phase::Stream,
+        };
+        self.newest = self.newest.wrapping_add(1);
+        arrival.received.number = self.newest;
         seat.received = Some(arrival.received);
         true
     }
@@ -253,13 +241,13 @@ impl<'a> Queue<'a> {
     /// beginning, and the broker does not send it again, it counts as dropped.
     pub(crate) fn drop_arrival(&mut self, dropped: &mut u32) -> Option<AckToken> {
         let arrival = &mut self.arrival;
-        let Received { token, stream, .. } = arrival.received;
+        let Received { token, number, .. } = arrival.received;
         let is_lost = match arrival.phase {
             Phase::Idle | Phase::Skip => return None,
             Phase::Head | Phase::Parked => true,
             // nobody has its beginning yet: then nobody needs it
             Phase::Stream => self.seats.iter_mut().any(|seat| {
-                let is_it = |received: &mut Received| received.stream == stream;
+                let is_it = |received: &mut Received| received.number == number;
                 seat.received.take_if(is_it).is_some()
             }),
         };
@@ -297,33 +285,36 @@ impl<'a> Queue<'a> {
         &mut self,
         is_for_it: impl Fn(u16) -> bool,
     ) -> Option<(&'a mut [u8], Received)> {
-        let waits = |seat: &&mut Seat<'a>| {
-            seat.received
-                .is_some_and(|received| is_for_it(received.route))
-        };
-        // the oldest is the one that is furthest behind the newest
-        let newest = self.order;
-        let age = |seat: &&mut Seat<'a>| {
-            seat.received
-                .map_or(0, |received| newest.wrapping_sub(received.order))
-        };
-        let seat = self.seats.iter_mut().filter(waits).max_by_key(age)?;
+        let mut oldest = None;
+        // it is the one that is furthest behind the newest
+        let mut distance = 0;
+        for seat in self.seats.iter_mut() {
+            let Some(received) = &seat.received else {
+                continue;
+            };
+            let behind = self.newest.wrapping_sub(received.number);
+            if behind >= distance && is_for_it(received.route) {
+                distance = behind;
+                oldest = Some(seat);
+            }
+        }
+        let seat = oldest?;
         Some((seat.block.take()?, seat.received.take()?))
     }
 
     /// The application gives back what it got by [`take`](Self::take).
-    pub(crate) fn give_back(&mut self, block: &'a mut [u8], stream: u32, dropped: &mut u32) {
+    pub(crate) fn give_back(&mut self, block: &'a mut [u8], number: u32, dropped: &mut u32) {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.block.is_none()) {
             seat.block = Some(block);
         }
-        if self.is_current(stream) {
+        if self.is_streamed(number) {
             self.drop_arrival(dropped);
         }
     }
 
-    /// Whether the rest of this stream can still come.
-    pub(crate) fn is_current(&self, stream: u32) -> bool {
-        stream != 0 && self.arrival.phase == Phase::Stream && self.arrival.received.stream == stream
+    /// Whether the rest of this message can still come.
+    pub(crate) fn is_streamed(&self, number: u32) -> bool {
+        self.arrival.phase == Phase::Stream && self.arrival.received.number == number
     }
 
     /// Reads of the current stream what is there.
@@ -383,7 +374,7 @@ impl<'a> Queue<'a> {
                 .is_some_and(|received| received.route == route)
         };
         let received = self.seats.iter_mut().find(has)?.received.take()?;
-        if self.is_current(received.stream) {
+        if self.is_streamed(received.number) {
             self.drop_arrival(dropped);
         }
         Some(received.token)
