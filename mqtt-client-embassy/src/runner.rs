@@ -279,7 +279,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 break close;
             }
         };
-        guard.0.with(|state| state.close(close));
+        guard.0.close(close);
         note!(info, "closed", close);
         observe(Event::Closed(close));
         close
@@ -341,8 +341,7 @@ impl Told {
 /// Whoever waits is to learn of it, whether it ran or not.
 impl<M: RawMutex, C, R> Drop for Runner<'_, M, C, R> {
     fn drop(&mut self) {
-        self.shared
-            .with(|state| state.close(CloseReason::RunnerDropped));
+        self.shared.close(CloseReason::RunnerDropped);
     }
 }
 
@@ -351,7 +350,7 @@ struct Guard<'a, M: RawMutex>(&'a Shared<'a, M>);
 
 impl<M: RawMutex> Drop for Guard<'_, M> {
     fn drop(&mut self) {
-        self.0.with(|state| state.close(CloseReason::RunnerDropped));
+        self.0.close(CloseReason::RunnerDropped);
     }
 }
 

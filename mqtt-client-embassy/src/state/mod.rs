@@ -122,6 +122,20 @@ impl<'a, M: RawMutex> Shared<'a, M> {
             result
         })
     }
+
+    /// Ends the client: whatever waits finds that out.
+    // called from several places
+    #[inline(never)]
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.with(|state| {
+            if !state.is_closed() {
+                state.connection = ConnectionState::Closed(reason);
+                state.wakers.wake();
+                // it is not to be kept beyond
+                state.wake_runner();
+            }
+        });
+    }
 }
 
 #[cold]
@@ -192,17 +206,6 @@ impl<'a> State<'a> {
     pub(crate) fn poll_changed(&mut self, cx: &Context<'_>) -> bool {
         self.runner.register(cx.waker());
         core::mem::take(&mut self.changed)
-    }
-
-    /// Ends the client: whatever waits finds that out.
-    #[inline(never)]
-    pub(crate) fn close(&mut self, reason: CloseReason) {
-        if !self.is_closed() {
-            self.connection = ConnectionState::Closed(reason);
-            self.wakers.wake();
-            // it is not to be kept beyond
-            self.wake_runner();
-        }
     }
 
     /// The application is done with a received message.
