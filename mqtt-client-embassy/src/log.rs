@@ -19,3 +19,6 @@ macro_rules! note {
 }
 
 pub(crate) use note;
+
+/// Whether anything is left of it.
+pub(crate) const LOGS: bool = cfg!(any(feature = "log", feature = "defmt"));

@@ -14,7 +14,7 @@ use mqtt_codec::wire::{ConnectRefusal, TopicName};
 use crate::{
     CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect,
     Flushing, Options,
-    log::note,
+    log::{LOGS, note},
     state::{Brought, Due, LAST_WORDS, Shared, Told, Transmit, Turn},
 };
 
@@ -60,7 +60,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
     /// Dropping the future closes the connection and ends the client: whatever waits fails with
     /// [`CloseReason::RunnerDropped`]. It may be dropped only for good.
     pub async fn run(&mut self) -> CloseReason {
-        self.run_told::<false>(|_| {}).await
+        self.run_told::<LOGS>(|_| {}).await
     }
 
     /// As [`run`](Self::run), and tells what happens. `observe` may use the client.
@@ -68,7 +68,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
         self.run_told::<true>(observe).await
     }
 
-    /// `TOPICS`: events of messages are told with their topics.
+    /// `TOPICS`: messages are told of with their topics.
     async fn run_told<const TOPICS: bool>(
         &mut self,
         mut observe: impl FnMut(Event<'_>),
@@ -126,7 +126,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                                 topic,
                                 remaining_length,
                             } => {
-                                let topic = topic.map_or("", TopicName::as_str);
+                                let topic = text::<TOPICS>(topic.map_or(&[], TopicName::as_bytes));
                                 note!(warn, "a message is over the limit, and passed over", topic);
                                 observe(Event::Oversized {
                                     topic,
@@ -302,15 +302,7 @@ enum Moved<E> {
 impl Told {
     /// Of a message whose topic is in `out`.
     fn tell<const TOPICS: bool>(self, out: &[u8], observe: &mut impl FnMut(Event<'_>)) {
-        let topic = |len| {
-            if !TOPICS {
-                return "";
-            }
-            let topic = out.get(..len).unwrap_or_default();
-            // it may be cut within a character
-            let whole = topic.utf8_chunks().next();
-            whole.map_or("", |chunk| chunk.valid())
-        };
+        let topic = |len| text::<TOPICS>(out.get(..len).unwrap_or_default());
         match self {
             Self::Suspect {
                 topic_len,
@@ -336,6 +328,15 @@ impl Told {
             }
         }
     }
+}
+
+/// A topic, which may be cut within a character. Checking it takes code, for which nobody has a use without `TOPICS`.
+fn text<const TOPICS: bool>(topic: &[u8]) -> &str {
+    if !TOPICS {
+        return "";
+    }
+    let whole = topic.utf8_chunks().next();
+    whole.map_or("", |chunk| chunk.valid())
 }
 
 /// Whoever waits is to learn of it, whether it ran or not.
