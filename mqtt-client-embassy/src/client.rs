@@ -11,7 +11,7 @@ use mqtt_codec::wire::{QoS, TopicFilter};
 use crate::{
     CloseReason, ConnectionState, Inbox, Limit, PublishError, Stats, SubscribeError,
     options::subscription,
-    state::{Holder, Item, Publication, Shared, Stage, State, Stop, UNMATCHED},
+    state::{Holder, Packet, Shared, Stage, State, Stop, UNMATCHED},
 };
 
 /// A handle of a client: a copyable reference, for any number of tasks.
@@ -246,16 +246,12 @@ impl<'a, M: RawMutex> Client<'a, M> {
             if !state.is_closed() {
                 return None;
             }
-            match state.session.take_oldest()? {
-                (_, Item::Publish(publication)) => {
-                    state.outbox.fail(&publication, Some(PublishError::Closed));
-                    Some(Undelivered {
-                        shared: self.shared,
-                        publication: Some(publication),
-                    })
-                }
-                _ => None,
-            }
+            let (_, packet) = state.session.take_oldest()?;
+            state.outbox.fail(packet, Some(PublishError::Closed));
+            Some(Undelivered {
+                shared: self.shared,
+                packet: Some(packet),
+            })
         })
     }
 
@@ -288,22 +284,21 @@ impl<'a> State<'a> {
 /// A QoS 1 message that was not delivered when the client ended.
 pub struct Undelivered<'a, M: RawMutex> {
     shared: &'a Shared<'a, M>,
-    publication: Option<Publication<'a>>,
+    packet: Option<&'a mut Packet<'a>>,
 }
 
 impl<M: RawMutex> Undelivered<'_, M> {
     /// Where it was to go.
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.publication.as_ref().map_or("", Publication::topic)
+        self.packet.as_ref().map_or("", |packet| packet.topic())
     }
 
     /// What it was to say; empty if its publisher was to supply it.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.publication.as_ref().map_or(&[], |publication| {
-            publication.payload(0, publication.kept())
-        })
+        let packet = self.packet.as_ref();
+        packet.map_or(&[], |packet| packet.payload(0, packet.kept()))
     }
 }
 
@@ -317,9 +312,8 @@ impl<M: RawMutex> fmt::Debug for Undelivered<'_, M> {
 
 impl<M: RawMutex> Drop for Undelivered<'_, M> {
     fn drop(&mut self) {
-        if let Some(publication) = self.publication.take() {
-            self.shared
-                .with(|state| state.outbox.give_back(publication));
+        if let Some(packet) = self.packet.take() {
+            self.shared.with(|state| state.outbox.give_back(packet));
         }
     }
 }

@@ -6,7 +6,7 @@ use mqtt_codec::wire::{Dup, QoS, Retain};
 
 use crate::{
     Client, ReadError,
-    state::{Received, Settlement, Shared, topic},
+    state::{Received, Settlement, Shared, copy, topic},
 };
 
 /// A received message, with its memory.
@@ -140,11 +140,7 @@ impl<M: RawMutex> Read for Message<'_, M> {
             });
             read.await?
         } else {
-            let n = kept.len().min(out.len());
-            if let (Some(out), Some(kept)) = (out.get_mut(..n), kept.get(..n)) {
-                out.copy_from_slice(kept);
-            }
-            n
+            copy(out, kept)
         };
         self.read += n as u32;
         Ok(n)

@@ -7,7 +7,8 @@ use crate::{
     Client, Connector, Limit, Options, OptionsError, Runner,
     options::subscription,
     state::{
-        Board, Item, Outbox, Place, Queue, Route, Routes, Seat, Shared, State, Transmit, Wakers,
+        Board, Outbox, Packet, Place, Queue, REQUESTS, Route, Routes, Seat, Shared, State,
+        Transmit, Wakers,
     },
 };
 
@@ -39,10 +40,12 @@ pub struct Resources<
     const BUFFER: usize,
     const TASKS: usize = 4,
 > {
-    publishes: MaybeUninit<[Slot<Item<'a>>; OUTBOX]>,
-    controls: MaybeUninit<[Slot<Item<'a>>; CONTROLS]>,
+    publishes: [Slot<&'a mut Packet<'a>>; OUTBOX],
+    controls: [Slot<&'a mut Packet<'a>>; REQUESTS],
     acks: [[AckSlot; ACKS]; QUEUE],
     outgoing: [[u8; MESSAGE]; OUTBOX],
+    packets: [Packet<'a>; OUTBOX],
+    requests: [Packet<'a>; REQUESTS],
     places: MaybeUninit<[Place<'a>; OUTBOX]>,
     incoming: [[u8; MESSAGE]; QUEUE],
     arriving: [u8; MESSAGE],
@@ -67,8 +70,6 @@ const _: () = {
     assert!(size_of::<Large>() <= LARGE);
 };
 
-/// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
-const CONTROLS: usize = 2;
 /// Acknowledgements that may wait for those before them to leave, for each place of the queue: more than one, so that a
 /// transient session can acknowledge what it discards behind messages that are held.
 const ACKS: usize = 4;
@@ -90,10 +91,12 @@ impl<
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            publishes: MaybeUninit::uninit(),
-            controls: MaybeUninit::uninit(),
+            publishes: [const { Slot::EMPTY }; OUTBOX],
+            controls: [const { Slot::EMPTY }; REQUESTS],
             acks: [[AckSlot::EMPTY; ACKS]; QUEUE],
             outgoing: [[0; MESSAGE]; OUTBOX],
+            packets: [const { Packet::EMPTY }; OUTBOX],
+            requests: [const { Packet::EMPTY }; REQUESTS],
             places: MaybeUninit::uninit(),
             incoming: [[0; MESSAGE]; QUEUE],
             arriving: [0; MESSAGE],
@@ -172,6 +175,8 @@ pub fn new<
         controls,
         acks,
         outgoing,
+        packets,
+        requests,
         places,
         incoming,
         arriving,
@@ -183,11 +188,11 @@ pub fn new<
         state,
         shared,
     } = resources;
-    let mut routes = Routes::new(routes);
+    let mut routes = Routes::new(routes, requests);
     check(options, &mut routes, QUEUE, BUFFER)?;
     let board = Board {
-        publishes: publishes.write([const { Slot::EMPTY }; OUTBOX]),
-        controls: controls.write([const { Slot::EMPTY }; CONTROLS]),
+        publishes,
+        controls,
         acks: acks.as_flattened_mut(),
     };
     let state = state.write(State::new(
@@ -195,6 +200,7 @@ pub fn new<
         board,
         Outbox::new(
             places.write([const { Place::EMPTY }; OUTBOX]),
+            packets,
             outgoing.as_flattened_mut(),
             MESSAGE,
         ),

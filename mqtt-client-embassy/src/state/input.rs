@@ -3,7 +3,7 @@
 use mqtt_codec::session::{Error, Event, Input, Instant, Message, Oversized};
 use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
-use super::{Holder, Item, Match, Reading, Settlement, State, UNMATCHED};
+use super::{Holder, Match, Packet, Reading, Settlement, State, UNMATCHED, copy};
 use crate::{ConnectionState, PublishError, ReadError, Unmatched};
 
 /// What a step of [`State::take_input`] came to.
@@ -80,23 +80,19 @@ impl<'a> State<'a> {
             }
             Input::Acknowledged { handle, .. } => {
                 self.stats.acknowledged = self.stats.acknowledged.wrapping_add(1);
-                self.finish(handle, Ok(()));
+                self.finish(handle, None);
                 Brought::Something
             }
             Input::Subscribed { handle, mut codes } => {
-                if let Item::Subscribe(request) = handle {
-                    self.routes.handle_suback(&request, codes.next());
-                    self.wakers.wake();
-                }
+                self.routes.handle_suback(handle, codes.next());
+                self.wakers.wake();
                 Brought::Something
             }
             Input::Unsubscribed { handle } => {
-                if let Item::Unsubscribe(request) = handle {
-                    if self.routes.handle_unsuback(&request) {
-                        self.end_route(request.route);
-                    }
-                    self.wakers.wake();
+                if let Some(route) = self.routes.handle_unsuback(handle) {
+                    self.end_route(route);
                 }
+                self.wakers.wake();
                 Brought::Something
             }
             Input::Oversized {
@@ -224,10 +220,7 @@ impl<'a> State<'a> {
     pub(crate) fn poll_told(&mut self, out: &mut [u8]) -> Option<Told> {
         Some(match self.session.poll_event()? {
             Event::Suspect { id, attempts } => {
-                let Some(Item::Publish(publication)) = self.session.handle(id) else {
-                    return None;
-                };
-                let topic_len = copy(out, publication.topic_bytes());
+                let topic_len = copy(out, self.session.handle(id)?.topic_bytes());
                 Told::Suspect {
                     topic_len,
                     attempts,
@@ -236,11 +229,8 @@ impl<'a> State<'a> {
             Event::Undeliverable {
                 attempts, handle, ..
             } => {
-                let topic_len = match &handle {
-                    Item::Publish(publication) => copy(out, publication.topic_bytes()),
-                    Item::Subscribe(_) | Item::Unsubscribe(_) => 0,
-                };
-                self.finish(handle, Err(PublishError::Undeliverable { attempts }));
+                let topic_len = copy(out, handle.topic_bytes());
+                self.finish(handle, Some(PublishError::Undeliverable { attempts }));
                 Told::Undeliverable {
                     topic_len,
                     attempts,
@@ -277,8 +267,8 @@ impl<'a> State<'a> {
     }
 
     /// A QoS 1 message is over.
-    pub(crate) fn finish(&mut self, handle: Item<'a>, outcome: Result<(), PublishError>) {
-        self.outbox.finish(handle, outcome);
+    pub(crate) fn finish(&mut self, packet: &'a mut Packet<'a>, error: Option<PublishError>) {
+        self.outbox.finish(packet, error);
         self.wakers.wake();
     }
 }
@@ -295,12 +285,4 @@ fn remaining_length(message: &Message<'_>) -> u32 {
     let others = if message.token.is_some() { 4 } else { 2 };
     let len = message.topic.as_bytes().len() as u32 + others;
     len.saturating_add(message.payload_len)
-}
-
-fn copy(out: &mut [u8], topic: &[u8]) -> usize {
-    let len = topic.len().min(out.len());
-    if let (Some(out), Some(topic)) = (out.get_mut(..len), topic.get(..len)) {
-        out.copy_from_slice(topic);
-    }
-    len
 }

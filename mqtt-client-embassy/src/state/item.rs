@@ -3,26 +3,32 @@
 use mqtt_codec::session::{AckSlot, Content, Outgoing, Slot, Storage};
 use mqtt_codec::wire::{QoS, Retain, TopicFilter, TopicName};
 
-#[derive(Debug)]
-pub(crate) enum Item<'a> {
-    Publish(Publication<'a>),
-    Subscribe(Request<'a>),
-    Unsubscribe(Request<'a>),
-}
+use super::copy;
 
-/// A PUBLISH at QoS 1, with the memory of its place:
+/// A packet that is sent until it is acknowledged. It is lent to the session, which passes the reference on.
+///
+/// A PUBLISH has the memory of its place:
 ///
 /// ```text
 /// [topic | payload | …]     or, for a payload that its publisher supplies,     [topic | …]
 /// ```
 #[derive(Debug)]
-pub(crate) struct Publication<'a> {
-    pub(crate) block: &'a mut [u8],
-    pub(crate) topic_len: u16,
+pub(crate) struct Packet<'a> {
+    pub(crate) content: What<'a>,
     pub(crate) payload_len: u32,
-    pub(crate) place: u16,
+    pub(crate) topic_len: u16,
+    /// The place of a PUBLISH, or the subscription that a request is for.
+    pub(crate) index: u16,
     pub(crate) retain: Retain,
     pub(crate) payload: Payload,
+}
+
+#[derive(Debug)]
+pub(crate) enum What<'a> {
+    Nothing,
+    Publish(&'a mut [u8]),
+    Subscribe(TopicFilter<'a>, QoS),
+    Unsubscribe(TopicFilter<'a>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +38,57 @@ pub(crate) enum Payload {
     Supplied,
 }
 
-#[derive(Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) filter: TopicFilter<'a>,
-    pub(crate) qos: QoS,
-    pub(crate) route: u16,
-}
+impl<'a> Packet<'a> {
+    /// All of it is zero in memory.
+    pub(crate) const EMPTY: Self = Self {
+        content: What::Nothing,
+        payload_len: 0,
+        topic_len: 0,
+        index: 0,
+        retain: Retain::No,
+        payload: Payload::Kept,
+    };
 
-impl Publication<'_> {
+    /// Becomes the PUBLISH of a message that fits. `Err` of a payload is the length of one that its publisher supplies.
+    pub(super) fn publish(
+        &mut self,
+        topic: TopicName<'_>,
+        retain: Retain,
+        payload: Result<&[u8], u32>,
+    ) {
+        let topic = topic.as_bytes();
+        let (kept, payload_len, payload) = match payload {
+            Ok(bytes) => (bytes, bytes.len() as u32, Payload::Kept),
+            Err(len) => (&[][..], len, Payload::Supplied),
+        };
+        if let What::Publish(block) = &mut self.content {
+            let n = copy(block, topic);
+            copy(block.get_mut(n..).unwrap_or_default(), kept);
+        }
+        self.topic_len = topic.len() as u16;
+        self.payload_len = payload_len;
+        self.retain = retain;
+        self.payload = payload;
+    }
+
+    fn block(&self) -> &[u8] {
+        match &self.content {
+            What::Publish(block) => block,
+            What::Nothing | What::Subscribe(..) | What::Unsubscribe(_) => &[],
+        }
+    }
+
+    /// What a request is for.
+    pub(super) const fn request(&self) -> Option<TopicFilter<'a>> {
+        match self.content {
+            What::Subscribe(filter, _) | What::Unsubscribe(filter) => Some(filter),
+            What::Nothing | What::Publish(_) => None,
+        }
+    }
+
     /// The topic, which was checked before it was copied.
     pub(crate) fn topic_bytes(&self) -> &[u8] {
-        self.block
+        self.block()
             .get(..usize::from(self.topic_len))
             .unwrap_or_default()
     }
@@ -62,30 +108,29 @@ impl Publication<'_> {
     /// The part of a payload that is kept.
     pub(crate) fn payload(&self, offset: u32, len: u32) -> &[u8] {
         let from = usize::from(self.topic_len) + offset as usize;
-        self.block
+        self.block()
             .get(from..from + len as usize)
             .unwrap_or_default()
     }
 }
 
-impl Outgoing for Item<'_> {
+impl Outgoing for &mut Packet<'_> {
     fn content(&self) -> Content<'_> {
-        match self {
-            Self::Publish(publication) => Content::Publish {
-                topic: TopicName::assume_checked(publication.topic_bytes()),
-                retain: publication.retain,
-                payload_len: publication.payload_len,
+        match self.content {
+            What::Nothing | What::Publish(_) => Content::Publish {
+                topic: TopicName::assume_checked(self.topic_bytes()),
+                retain: self.retain,
+                payload_len: self.payload_len,
             },
-            Self::Subscribe(_) => Content::Subscribe,
-            Self::Unsubscribe(_) => Content::Unsubscribe,
+            What::Subscribe(..) => Content::Subscribe,
+            What::Unsubscribe(_) => Content::Unsubscribe,
         }
     }
 
     fn filter(&self, index: usize) -> Option<(TopicFilter<'_>, QoS)> {
-        match self {
-            Self::Subscribe(request) | Self::Unsubscribe(request) if index == 0 => {
-                Some((request.filter, request.qos))
-            }
+        match self.content {
+            What::Subscribe(filter, qos) if index == 0 => Some((filter, qos)),
+            What::Unsubscribe(filter) if index == 0 => Some((filter, QoS::AtMostOnce)),
             _ => None,
         }
     }
@@ -94,19 +139,19 @@ impl Outgoing for Item<'_> {
 /// The session's memory, of whatever capacity.
 #[derive(Debug)]
 pub(crate) struct Board<'a> {
-    pub(crate) publishes: &'a mut [Slot<Item<'a>>],
-    pub(crate) controls: &'a mut [Slot<Item<'a>>],
+    pub(crate) publishes: &'a mut [Slot<&'a mut Packet<'a>>],
+    pub(crate) controls: &'a mut [Slot<&'a mut Packet<'a>>],
     pub(crate) acks: &'a mut [AckSlot],
 }
 
 impl<'a> Storage for Board<'a> {
-    type Handle = Item<'a>;
+    type Handle = &'a mut Packet<'a>;
 
-    fn publishes(&mut self) -> &mut [Slot<Item<'a>>] {
+    fn publishes(&mut self) -> &mut [Slot<&'a mut Packet<'a>>] {
         self.publishes
     }
 
-    fn controls(&mut self) -> &mut [Slot<Item<'a>>] {
+    fn controls(&mut self) -> &mut [Slot<&'a mut Packet<'a>>] {
         self.controls
     }
 

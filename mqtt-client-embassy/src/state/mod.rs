@@ -21,11 +21,11 @@ use mqtt_codec::session::{self, AckToken, Session};
 pub(crate) use self::{
     clock::{Due, LAST_WORDS},
     input::{Brought, Told},
-    item::{Board, Item, Publication},
+    item::{Board, Packet},
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat, topic},
-    routes::{Holder, Match, Route, Routes, Stage, UNMATCHED},
+    routes::{Holder, Match, REQUESTS, Route, Routes, Stage, UNMATCHED},
     wakers::Wakers,
 };
 use crate::{
@@ -253,22 +253,18 @@ impl<'a> State<'a> {
         if self.session.is_full() {
             return Err(PublishError::Limit(Limit::Outbox));
         }
-        let (publication, ticket) = self
-            .outbox
-            .put(topic, retain, payload)
-            .map_err(PublishError::Limit)?;
-        match self.session.enqueue(Item::Publish(publication)) {
+        let serial = self.accepted;
+        let packet = self.outbox.put(serial, topic, retain, payload);
+        let packet = packet.ok_or(PublishError::Limit(Limit::Outbox))?;
+        let place = packet.index;
+        match self.session.enqueue(packet) {
             Ok(id) => {
-                self.outbox.set_id(ticket, id);
-                self.accepted = self.accepted.wrapping_add(1);
+                self.accepted = serial.wrapping_add(1);
                 self.wake_runner();
-                Ok(ticket)
+                Ok(Ticket::new(id, place, serial))
             }
             Err(error) => {
-                if let Item::Publish(publication) = error.handle {
-                    self.outbox.fail(&publication, None);
-                    self.outbox.give_back(publication);
-                }
+                self.outbox.finish(error.handle, None);
                 Err(PublishError::Limit(match error.reason {
                     session::EnqueueReason::Full => Limit::Outbox,
                     _ => Limit::Packet,
@@ -276,4 +272,15 @@ impl<'a> State<'a> {
             }
         }
     }
+}
+
+/// Copies what there is room for; how much.
+// once for all that is copied
+#[inline(never)]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
+    let n = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..n), from.get(..n)) {
+        to.copy_from_slice(from);
+    }
+    n
 }

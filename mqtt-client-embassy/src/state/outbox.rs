@@ -2,23 +2,21 @@
 
 use mqtt_codec::wire::{PacketId, Retain, TopicName};
 
-use super::item::{Item, Payload, Publication};
-use crate::{Limit, PublishError};
+use super::item::{Packet, What};
+use crate::PublishError;
 
 #[derive(Debug)]
 pub(crate) struct Outbox<'a> {
     places: &'a mut [Place<'a>],
     /// Bytes of each place.
     block_len: usize,
-    serial: u32,
 }
 
-/// Memory for one message, while nobody has it, and the outcome of the one that had it last.
+/// A message while nobody has it, and the outcome of the one that was sent last.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
-    block: Option<&'a mut [u8]>,
+    packet: Option<&'a mut Packet<'a>>,
     serial: u32,
-    id: Option<PacketId>,
     stage: Stage,
     /// A connection has got all of a payload that its publisher supplies.
     is_whole: bool,
@@ -38,15 +36,21 @@ enum Stage {
 /// Whoever has it may ask what became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
+    id: PacketId,
     place: u16,
     serial: u32,
 }
 
-impl<'a> Place<'a> {
+impl Ticket {
+    pub(crate) const fn new(id: PacketId, place: u16, serial: u32) -> Self {
+        Self { id, place, serial }
+    }
+}
+
+impl Place<'_> {
     pub(crate) const EMPTY: Self = Self {
-        block: None,
+        packet: None,
         serial: 0,
-        id: None,
         stage: Stage::Free,
         is_whole: false,
     };
@@ -55,14 +59,22 @@ impl<'a> Place<'a> {
 impl<'a> Outbox<'a> {
     /// Each place gets its block of `len` bytes.
     #[inline(never)]
-    pub(crate) fn new(places: &'a mut [Place<'a>], mut blocks: &'a mut [u8], len: usize) -> Self {
-        for place in places.iter_mut() {
-            place.block = split_off(&mut blocks, len);
+    pub(crate) fn new(
+        places: &'a mut [Place<'a>],
+        packets: &'a mut [Packet<'a>],
+        mut blocks: &'a mut [u8],
+        len: usize,
+    ) -> Self {
+        for ((place, packet), index) in places.iter_mut().zip(packets).zip(0..) {
+            if let Some(block) = split_off(&mut blocks, len) {
+                packet.content = What::Publish(block);
+                packet.index = index;
+                place.packet = Some(packet);
+            }
         }
         Self {
             places,
             block_len: len,
-            serial: 0,
         }
     }
 
@@ -77,65 +89,22 @@ impl<'a> Outbox<'a> {
             .all(|place| matches!(place.stage, Stage::Free | Stage::Failed(_)))
     }
 
-    /// Moves a message to a free place.
+    /// Moves a message that fits to a free place; its packet.
     pub(crate) fn put(
         &mut self,
+        serial: u32,
         topic: TopicName<'_>,
         retain: Retain,
         payload: Result<&[u8], u32>,
-    ) -> Result<(Publication<'a>, Ticket), Limit> {
-        self.serial = self.serial.wrapping_add(1);
-        let serial = self.serial;
-        let free = |place: &&mut Place<'_>| place.stage == Stage::Free && place.block.is_some();
-        let Some((index, place)) = self
-            .places
-            .iter_mut()
-            .enumerate()
-            .find(|(_, place)| free(place))
-        else {
-            return Err(Limit::Outbox);
-        };
-        let topic = topic.as_bytes();
-        let (kept, payload_len, payload) = match payload {
-            Ok(bytes) => (bytes, bytes.len() as u32, Payload::Kept),
-            Err(len) => (&[][..], len, Payload::Supplied),
-        };
-        let block = place.block.take_if(|block| {
-            let Some((head, rest)) = block.split_at_mut_checked(topic.len()) else {
-                return false;
-            };
-            let Some(rest) = rest.get_mut(..kept.len()) else {
-                return false;
-            };
-            head.copy_from_slice(topic);
-            rest.copy_from_slice(kept);
-            true
-        });
-        let block = block.ok_or(Limit::Message)?;
+    ) -> Option<&'a mut Packet<'a>> {
+        let is_free = |place: &&mut Place<'_>| place.stage == Stage::Free && place.packet.is_some();
+        let place = self.places.iter_mut().find(is_free)?;
+        let packet = place.packet.take()?;
         place.serial = serial;
         place.stage = Stage::Watched;
-        place.id = None;
         place.is_whole = false;
-        let index = index as u16;
-        let publication = Publication {
-            block,
-            topic_len: topic.len() as u16,
-            payload_len,
-            place: index,
-            retain,
-            payload,
-        };
-        let ticket = Ticket {
-            place: index,
-            serial,
-        };
-        Ok((publication, ticket))
-    }
-
-    pub(crate) fn set_id(&mut self, ticket: Ticket, id: PacketId) {
-        if let Some(place) = self.place(ticket) {
-            place.id = Some(id);
-        }
+        packet.publish(topic, retain, payload);
+        Some(packet)
     }
 
     pub(crate) fn set_whole(&mut self, ticket: Ticket) {
@@ -148,9 +117,7 @@ impl<'a> Outbox<'a> {
     pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<PacketId> {
         self.unwatch(ticket);
         let place = self.place(ticket)?;
-        place
-            .id
-            .filter(|_| place.stage == Stage::Unwatched && !place.is_whole)
+        (place.stage == Stage::Unwatched && !place.is_whole).then_some(ticket.id)
     }
 
     pub(crate) const fn capacity(&self) -> usize {
@@ -158,28 +125,26 @@ impl<'a> Outbox<'a> {
     }
 
     /// Whether this message of the session is the ticket's, and not one that has got its place since.
-    pub(crate) fn is(&mut self, ticket: Ticket, publication: &Publication<'_>) -> bool {
-        ticket.place == publication.place && self.place(ticket).is_some()
+    pub(crate) fn is(&mut self, ticket: Ticket, packet: &Packet<'_>) -> bool {
+        ticket.place == packet.index && self.place(ticket).is_some()
     }
 
     /// Whether anybody waits for its outcome.
-    pub(crate) fn is_watched(&self, publication: &Publication<'_>) -> bool {
-        let place = self.places.get(usize::from(publication.place));
+    pub(crate) fn is_watched(&self, packet: &Packet<'_>) -> bool {
+        let place = self.places.get(usize::from(packet.index));
         place.is_some_and(|place| place.stage == Stage::Watched)
     }
 
     /// A message is over. Its memory is free again.
     #[inline(never)]
-    pub(crate) fn finish(&mut self, handle: Item<'a>, outcome: Result<(), PublishError>) {
-        if let Item::Publish(publication) = handle {
-            self.fail(&publication, outcome.err());
-            self.give_back(publication);
-        }
+    pub(crate) fn finish(&mut self, packet: &'a mut Packet<'a>, error: Option<PublishError>) {
+        self.fail(packet, error);
+        self.give_back(packet);
     }
 
     /// The outcome, for a message whose memory is still in use.
-    pub(crate) fn fail(&mut self, publication: &Publication<'a>, error: Option<PublishError>) {
-        if let Some(place) = self.places.get_mut(usize::from(publication.place)) {
+    pub(crate) fn fail(&mut self, packet: &Packet<'_>, error: Option<PublishError>) {
+        if let Some(place) = self.places.get_mut(usize::from(packet.index)) {
             place.stage = match (place.stage, error) {
                 (Stage::Watched, Some(error)) => Stage::Failed(error),
                 _ => Stage::Free,
@@ -187,9 +152,9 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    pub(crate) fn give_back(&mut self, publication: Publication<'a>) {
-        if let Some(place) = self.places.get_mut(usize::from(publication.place)) {
-            place.block = Some(publication.block);
+    pub(crate) fn give_back(&mut self, packet: &'a mut Packet<'a>) {
+        if let Some(place) = self.places.get_mut(usize::from(packet.index)) {
+            place.packet = Some(packet);
         }
     }
 

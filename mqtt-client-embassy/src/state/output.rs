@@ -6,7 +6,7 @@ use embassy_time::Instant as Clock;
 use mqtt_codec::session::{Instant, Next};
 use mqtt_codec::wire::{Dup, EncodeError, Retain, TopicName};
 
-use super::{Item, Reading, State, Ticket, clock::at, item::Payload};
+use super::{Reading, State, Ticket, clock::at, copy, item::Payload};
 use crate::{ConnectionState, Limit, Options, PublishError, ReadError};
 
 /// Bytes on their way to the transport.
@@ -74,11 +74,7 @@ impl<'a> Transmit<'a> {
     /// Takes what fits; how much.
     #[inline(never)]
     fn put(&mut self, bytes: &[u8]) -> usize {
-        let room = self.room();
-        let n = bytes.len().min(room.len());
-        if let (Some(room), Some(bytes)) = (room.get_mut(..n), bytes.get(..n)) {
-            room.copy_from_slice(bytes);
-        }
+        let n = copy(self.room(), bytes);
         self.len += n;
         n
     }
@@ -198,19 +194,18 @@ impl<'a> State<'a> {
             let mut payload: &[u8] = &[];
             let (mut orphan, mut awaited) = (None, None);
             if let Some(range) = next.payload {
-                if let Item::Publish(publication) = range.handle {
-                    match publication.payload {
-                        Payload::Kept => payload = publication.payload(range.offset, range.len),
-                        Payload::Supplied if self.outbox.is_watched(publication) => {
-                            awaited = Some(range.id);
-                        }
-                        Payload::Supplied => orphan = Some(range.id),
+                let packet = range.handle;
+                match packet.payload {
+                    Payload::Kept => payload = packet.payload(range.offset, range.len),
+                    Payload::Supplied if self.outbox.is_watched(packet) => {
+                        awaited = Some(range.id);
                     }
+                    Payload::Supplied => orphan = Some(range.id),
                 }
             }
             if let Some(id) = orphan {
                 if let Some(handle) = self.session.abandon(id) {
-                    self.outbox.finish(handle, Ok(()));
+                    self.outbox.finish(handle, None);
                 }
                 continue;
             }
@@ -273,7 +268,7 @@ impl<'a> State<'a> {
     pub(crate) fn withdraw(&mut self, ticket: Ticket) {
         if let Some(id) = self.outbox.withdraw(ticket) {
             if let Some(handle) = self.session.abandon(id) {
-                self.finish(handle, Ok(()));
+                self.finish(handle, None);
             }
         }
         self.wakers.wake();
@@ -293,7 +288,7 @@ impl<'a> State<'a> {
         match id.map(|range| range.id) {
             Some(id) => {
                 if let Some(handle) = self.session.abandon(id) {
-                    self.finish(handle, Err(PublishError::Source));
+                    self.finish(handle, Some(PublishError::Source));
                 }
             }
             None => self.session.abandon_at_most_once(),
@@ -313,13 +308,8 @@ impl<'a> State<'a> {
             self.wake_runner();
             return None;
         };
-        let is_its_turn = match range.handle {
-            Item::Publish(publication) => {
-                self.outbox.is(ticket, publication) && publication.payload == Payload::Supplied
-            }
-            Item::Subscribe(_) | Item::Unsubscribe(_) => false,
-        };
-        if !is_its_turn {
+        let packet = range.handle;
+        if !self.outbox.is(ticket, packet) || packet.payload != Payload::Supplied {
             self.session.postpone();
             return None;
         }

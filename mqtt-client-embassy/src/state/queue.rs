@@ -8,7 +8,7 @@
 use mqtt_codec::session::{AckToken, Message};
 use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
 
-use super::{outbox::split_off, routes::UNMATCHED};
+use super::{copy, outbox::split_off, routes::UNMATCHED};
 
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
@@ -171,10 +171,7 @@ impl<'a> Queue<'a> {
             Phase::Skip => bytes.len(),
             Phase::Head | Phase::Stream => {
                 let room = arrival.block.get_mut(arrival.to..).unwrap_or_default();
-                let n = bytes.len().min(room.len());
-                if let (Some(room), Some(bytes)) = (room.get_mut(..n), bytes.get(..n)) {
-                    room.copy_from_slice(bytes);
-                }
+                let n = copy(room, bytes);
                 arrival.to += n;
                 n
             }
@@ -324,10 +321,7 @@ impl<'a> Queue<'a> {
             .block
             .get(arrival.from..arrival.to)
             .unwrap_or_default();
-        let n = there.len().min(out.len());
-        if let (Some(out), Some(there)) = (out.get_mut(..n), there.get(..n)) {
-            out.copy_from_slice(there);
-        }
+        let n = copy(out, there);
         arrival.from += n;
         if arrival.from == arrival.to {
             arrival.from = 0;

@@ -2,14 +2,21 @@
 
 use mqtt_codec::wire::{QoS, SessionPresent, SubAckCode, TopicFilter, TopicName};
 
-use super::item::{Item, Request};
+use super::item::{Packet, What};
 use crate::{Limit, SubscribeError};
 
 /// Stands for messages that match no subscription.
 pub(crate) const UNMATCHED: u16 = u16::MAX;
 
 #[derive(Debug)]
-pub(crate) struct Routes<'a>(&'a mut [Route<'a>]);
+pub(crate) struct Routes<'a> {
+    routes: &'a mut [Route<'a>],
+    /// For SUBSCRIBE and UNSUBSCRIBE, while the session has none of them.
+    packets: [Option<&'a mut Packet<'a>>; REQUESTS],
+}
+
+/// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
+pub(crate) const REQUESTS: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Route<'a> {
@@ -62,12 +69,18 @@ impl Route<'_> {
 }
 
 impl<'a> Routes<'a> {
-    pub(crate) const fn new(routes: &'a mut [Route<'a>]) -> Self {
-        Self(routes)
+    pub(crate) fn new(
+        routes: &'a mut [Route<'a>],
+        packets: &'a mut [Packet<'a>; REQUESTS],
+    ) -> Self {
+        Self {
+            routes,
+            packets: packets.each_mut().map(Some),
+        }
     }
 
     pub(crate) fn get(&mut self, index: u16) -> Option<&mut Route<'a>> {
-        self.0.get_mut(usize::from(index))
+        self.routes.get_mut(usize::from(index))
     }
 
     pub(crate) fn stage(&mut self, index: u16) -> Stage {
@@ -75,7 +88,7 @@ impl<'a> Routes<'a> {
     }
 
     pub(crate) fn holder(&self, index: u16) -> Option<Holder> {
-        Some(self.0.get(usize::from(index))?.holder)
+        Some(self.routes.get(usize::from(index))?.holder)
     }
 
     /// The subscription to this filter, in whatever stage.
@@ -83,8 +96,8 @@ impl<'a> Routes<'a> {
         let has = |route: &Route<'_>| {
             !route.is_free() && route.filter.is_some_and(|f| f.as_str() == filter.as_str())
         };
-        let index = self.0.iter().position(has)?;
-        Some((index as u16, self.0.get_mut(index)?))
+        let index = self.routes.iter().position(has)?;
+        Some((index as u16, self.routes.get_mut(index)?))
     }
 
     /// Takes a free place.
@@ -96,11 +109,11 @@ impl<'a> Routes<'a> {
         holder: Holder,
     ) -> Result<u16, SubscribeError> {
         // one of a subscription that has ended only if there is no other: it is still of use
-        let mut free = self.0.iter().position(|route| route.filter.is_none());
+        let mut free = self.routes.iter().position(|route| route.filter.is_none());
         if free.is_none() {
-            free = self.0.iter().position(Route::is_free);
+            free = self.routes.iter().position(Route::is_free);
         }
-        let free = free.and_then(|index| Some((index, self.0.get_mut(index)?)));
+        let free = free.and_then(|index| Some((index, self.routes.get_mut(index)?)));
         let (index, route) = free.ok_or(SubscribeError::Limit(Limit::Subscriptions))?;
         *route = Route {
             filter: Some(filter),
@@ -173,7 +186,7 @@ impl<'a> Routes<'a> {
     #[inline(never)]
     pub(crate) fn matching(&self, topic: TopicName<'_>) -> Match {
         let mut found = Match::None;
-        for (index, route) in self.0.iter().enumerate() {
+        for (index, route) in self.routes.iter().enumerate() {
             if route.filter.is_none_or(|filter| !filter.matches(topic)) {
                 continue;
             }
@@ -187,18 +200,17 @@ impl<'a> Routes<'a> {
     }
 
     /// The next SUBSCRIBE that the broker has not acknowledged in its present session.
-    pub(crate) fn next_subscribe(&mut self) -> Option<Item<'a>> {
-        self.next(Stage::Wanted, Stage::Asked).map(Item::Subscribe)
+    pub(crate) fn next_subscribe(&mut self) -> Option<&'a mut Packet<'a>> {
+        self.next(Stage::Wanted, Stage::Asked)
     }
 
-    pub(crate) fn next_unsubscribe(&mut self) -> Option<Item<'a>> {
+    pub(crate) fn next_unsubscribe(&mut self) -> Option<&'a mut Packet<'a>> {
         self.next(Stage::Unwanted, Stage::Leaving)
-            .map(Item::Unsubscribe)
     }
 
     /// Whether every subscription is answered.
     pub(crate) fn are_settled(&self) -> bool {
-        !self.0.iter().any(|route| {
+        !self.routes.iter().any(|route| {
             route.filter.is_some() && matches!(route.stage, Stage::Wanted | Stage::Asked)
         })
     }
@@ -206,7 +218,7 @@ impl<'a> Routes<'a> {
     /// What was subscribed to in a session that is lost is wanted again; of the rest, nothing is left. Returns the
     /// number of places.
     pub(crate) fn handle_connected(&mut self, session: SessionPresent) -> u16 {
-        for route in self.0.iter_mut() {
+        for route in self.routes.iter_mut() {
             match route.stage {
                 _ if session == SessionPresent::Present => {}
                 Stage::Granted => route.stage = Stage::Wanted,
@@ -215,19 +227,16 @@ impl<'a> Routes<'a> {
                 _ => {}
             }
         }
-        self.0.len() as u16
+        self.routes.len() as u16
     }
 
     pub(crate) fn is_free(&self, index: u16) -> bool {
-        let route = self.0.get(usize::from(index));
+        let route = self.routes.get(usize::from(index));
         route.is_none_or(Route::is_free)
     }
 
-    pub(crate) fn handle_suback(&mut self, request: &Request<'a>, code: Option<SubAckCode>) {
-        let Some(route) = self.get(request.route) else {
-            return;
-        };
-        if route.filter == Some(request.filter) && route.stage == Stage::Asked {
+    pub(crate) fn handle_suback(&mut self, packet: &'a mut Packet<'a>, code: Option<SubAckCode>) {
+        if let Some((_, route)) = self.answered(packet, Stage::Asked) {
             route.stage = match code {
                 Some(SubAckCode::Granted(_)) => Stage::Granted,
                 _ => Stage::Refused,
@@ -235,28 +244,40 @@ impl<'a> Routes<'a> {
         }
     }
 
-    /// True if nobody has the inbox.
-    pub(crate) fn handle_unsuback(&mut self, request: &Request<'a>) -> bool {
-        let Some(route) = self.get(request.route) else {
-            return false;
-        };
-        if route.filter != Some(request.filter) || route.stage != Stage::Leaving {
-            return false;
-        }
+    /// The subscription that has ended, if nobody has the inbox.
+    pub(crate) fn handle_unsuback(&mut self, packet: &'a mut Packet<'a>) -> Option<u16> {
+        let (index, route) = self.answered(packet, Stage::Leaving)?;
         route.leave();
-        route.is_free()
+        route.is_free().then_some(index)
     }
 
-    fn next(&mut self, from: Stage, to: Stage) -> Option<Request<'a>> {
+    /// The subscription that an answer is for, unless its place has another one by now.
+    fn answered(
+        &mut self,
+        packet: &'a mut Packet<'a>,
+        stage: Stage,
+    ) -> Option<(u16, &mut Route<'a>)> {
+        let (index, filter) = (packet.index, packet.request());
+        if let Some(place) = self.packets.iter_mut().find(|place| place.is_none()) {
+            *place = Some(packet);
+        }
+        let route = self.get(index)?;
+        (route.filter == filter && route.stage == stage).then_some((index, route))
+    }
+
+    fn next(&mut self, from: Stage, to: Stage) -> Option<&'a mut Packet<'a>> {
         let is_next = |route: &Route<'_>| route.filter.is_some() && route.stage == from;
-        let index = self.0.iter().position(is_next)?;
-        let route = self.0.get_mut(index)?;
+        let index = self.routes.iter().position(is_next)?;
+        let route = self.routes.get_mut(index)?;
+        let filter = route.filter?;
+        let packet = self.packets.iter_mut().find_map(Option::take)?;
         route.stage = to;
-        Some(Request {
-            filter: route.filter?,
-            qos: route.qos,
-            route: index as u16,
-        })
+        packet.index = index as u16;
+        packet.content = match to {
+            Stage::Asked => What::Subscribe(filter, route.qos),
+            _ => What::Unsubscribe(filter),
+        };
+        Some(packet)
     }
 }
 
