@@ -1,6 +1,6 @@
 //! Memory for QoS 1 messages on their way out, and what became of them.
 
-use mqtt_codec::wire::{PacketId, Retain, TopicName};
+use mqtt_codec::wire::{PacketId, Retain, TopicError, TopicName};
 
 use super::item::{Packet, What};
 use crate::PublishError;
@@ -48,10 +48,11 @@ impl Ticket {
 }
 
 impl Place<'_> {
-    pub(crate) const EMPTY: Self = Self {
+    /// All of it is zero in memory, where [`Stage::Free`] would not be: [`Outbox::new`] sets that.
+    pub(crate) const ZERO: Self = Self {
         packet: None,
         serial: 0,
-        stage: Stage::Free,
+        stage: Stage::Failed(PublishError::Topic(TopicError::Empty)),
         is_whole: false,
     };
 }
@@ -71,6 +72,7 @@ impl<'a> Outbox<'a> {
                 packet.index = index;
                 place.packet = Some(packet);
             }
+            place.stage = Stage::Free;
         }
         Self {
             places,

@@ -8,7 +8,7 @@
 use mqtt_codec::session::{AckToken, Message};
 use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
 
-use super::{copy, outbox::split_off, routes::UNMATCHED};
+use super::{copy, outbox::split_off};
 
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
@@ -74,7 +74,7 @@ enum Phase {
 }
 
 const NONE: Received = Received {
-    route: UNMATCHED,
+    route: 0,
     topic_len: 0,
     payload_len: 0,
     token: None,
@@ -84,9 +84,10 @@ const NONE: Received = Received {
 };
 
 impl Seat<'_> {
-    pub(crate) const EMPTY: Self = Self {
+    /// All of it is zero in memory, where no message would not be: [`Queue::new`] takes that out.
+    pub(crate) const ZERO: Self = Self {
         block: None,
-        received: None,
+        received: Some(NONE),
     };
 
     const fn is_free(&self) -> bool {
@@ -104,6 +105,7 @@ impl<'a> Queue<'a> {
     ) -> Self {
         for seat in seats.iter_mut() {
             seat.block = split_off(&mut blocks, arriving.len());
+            seat.received = None;
         }
         Self {
             seats,
