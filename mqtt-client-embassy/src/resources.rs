@@ -195,7 +195,8 @@ pub fn new<
         controls,
         acks: acks.as_flattened_mut(),
     };
-    let state = state.write(State::new(
+    let state = State::new(
+        state,
         options,
         board,
         Outbox::new(places, packets, outgoing.as_flattened_mut(), MESSAGE),
@@ -203,7 +204,7 @@ pub fn new<
         routes,
         Transmit::new(transmit),
         Wakers::new(wakers),
-    ));
+    );
     let shared = &*shared.write(Shared::new(state));
     let runner = Runner::new(shared, options, connector, random, receive);
     Ok((Client { shared }, runner))

@@ -9,7 +9,7 @@ mod queue;
 mod routes;
 mod wakers;
 
-use core::{cell::Cell, task::Context};
+use core::{cell::Cell, mem::MaybeUninit, task::Context};
 
 use embassy_sync::{
     blocking_mutex::{Mutex, raw::RawMutex},
@@ -145,9 +145,8 @@ fn nested() -> ! {
 }
 
 impl<'a> State<'a> {
-    // called once: inlined, it would be copied together word by word
-    #[inline(never)]
-    pub(crate) fn new(
+    pub(crate) fn new<'s>(
+        place: &'s mut MaybeUninit<Self>,
         options: &Options<'a>,
         board: Board<'a>,
         outbox: Outbox<'a>,
@@ -155,10 +154,10 @@ impl<'a> State<'a> {
         routes: Routes<'a>,
         transmit: Transmit<'a>,
         wakers: Wakers<'a>,
-    ) -> Self {
+    ) -> &'s mut Self {
         let mut config = options.config.clone();
         config.receive_buffer = transmit.capacity() as u32;
-        Self {
+        place.write(Self {
             session: Session::new(config, board),
             outbox,
             queue,
@@ -183,7 +182,7 @@ impl<'a> State<'a> {
             unmatched: options.unmatched,
             unmatched_holder: Holder::Declared,
             stats: Stats::NONE,
-        }
+        })
     }
 
     /// Whether the client takes nothing more.
