@@ -24,13 +24,24 @@ impl<'a, M: RawMutex> Client<'a, M> {
     ///
     /// # Cancel safety
     /// Dropped before it has a place: not sent. Dropped later: still sent.
-    pub async fn publish(
+    // by hand: what an `async fn` keeps twice, its caller would pay for
+    pub fn publish(
         self,
         topic: &str,
         payload: &[u8],
         retain: Retain,
-    ) -> Result<(), PublishError> {
-        self.enqueue(topic, payload, retain).await?.await
+    ) -> impl Future<Output = Result<(), PublishError>> {
+        let mut ack = None;
+        self.until(move |state| {
+            let ticket = match &ack {
+                Some(Ack { ticket, .. }) => *ticket,
+                None => match state.accept_or_wait(topic, retain, Ok(payload))? {
+                    Ok(ticket) => ack.insert(self.ack(ticket)).ticket,
+                    Err(error) => return Some(Err(error)),
+                },
+            };
+            state.outcome(ticket)
+        })
     }
 
     /// As [`publish`](Self::publish), for a payload of any length: it is sent from the caller's memory, each time that
@@ -66,14 +77,16 @@ impl<'a, M: RawMutex> Client<'a, M> {
     ///
     /// # Cancel safety
     /// A future that is dropped before it completes has sent nothing.
-    pub async fn enqueue(
+    pub fn enqueue(
         self,
         topic: &str,
         payload: &[u8],
         retain: Retain,
-    ) -> Result<Ack<'a, M>, PublishError> {
-        let accepted = self.accept(topic, retain, Ok(payload));
-        Ok(self.ack(accepted.await?))
+    ) -> impl Future<Output = Result<Ack<'a, M>, PublishError>> {
+        self.until(move |state| {
+            let accepted = state.accept_or_wait(topic, retain, Ok(payload))?;
+            Some(accepted.map(|ticket| self.ack(ticket)))
+        })
     }
 
     /// As [`enqueue`](Self::enqueue), and never waits.
@@ -120,10 +133,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
         retain: Retain,
         payload: Result<&[u8], u32>,
     ) -> impl Future<Output = Result<Ticket, PublishError>> {
-        self.until(move |state| match state.accept(topic, retain, payload) {
-            Err(PublishError::Limit(Limit::Outbox)) if state.outbox.capacity() > 0 => None,
-            result => Some(result),
-        })
+        self.until(move |state| state.accept_or_wait(topic, retain, payload))
     }
 
     fn ack(self, ticket: Ticket) -> Ack<'a, M> {
@@ -178,6 +188,21 @@ impl<M: RawMutex> fmt::Debug for Ack<'_, M> {
 }
 
 impl State<'_> {
+    /// Accepts a QoS 1 message as [`accept`](Self::accept) does; `None` while the outbox is full.
+    // called for each way of publishing
+    #[inline(never)]
+    fn accept_or_wait(
+        &mut self,
+        topic: &str,
+        retain: Retain,
+        payload: Result<&[u8], u32>,
+    ) -> Option<Result<Ticket, PublishError>> {
+        match self.accept(topic, retain, payload) {
+            Err(PublishError::Limit(Limit::Outbox)) if self.outbox.capacity() > 0 => None,
+            result => Some(result),
+        }
+    }
+
     /// What became of a message; `None` while it is under way.
     pub(crate) fn outcome(&mut self, ticket: Ticket) -> Option<Result<(), PublishError>> {
         let outcome = self.outbox.outcome(ticket);
