@@ -85,7 +85,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
             let ticket = match &supply {
                 Some(supply) => supply.ticket,
                 None => {
-                    let ticket = self.accept(topic, retain, Err(len)).await?;
+                    let ticket = self.accept_supplied(topic, retain, len).await?;
                     let shared = self.shared;
                     supply.insert(Supply { shared, ticket }).ticket
                 }

@@ -65,7 +65,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
         retain: Retain,
     ) -> Result<(), PublishError> {
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        let ticket = self.accept(topic, retain, Err(len)).await?;
+        let ticket = self.accept_supplied(topic, retain, len).await?;
         self.supply(ticket, payload).await
     }
 
@@ -126,14 +126,17 @@ impl<'a, M: RawMutex> Client<'a, M> {
         writer.write_payload(payload).await
     }
 
-    /// Waits for a place.
-    pub(crate) fn accept(
+    /// Waits for a place for a message of `len` bytes of payload, which are supplied.
+    pub(crate) fn accept_supplied(
         self,
         topic: &str,
         retain: Retain,
-        payload: Result<&[u8], u32>,
+        len: u32,
     ) -> impl Future<Output = Result<Ticket, PublishError>> {
-        self.until(move |state| state.accept_or_wait(topic, retain, payload))
+        self.until(move |state| {
+            state.expect_supplies();
+            state.accept_or_wait(topic, retain, Err(len))
+        })
     }
 
     fn ack(self, ticket: Ticket) -> Ack<'a, M> {

@@ -195,8 +195,7 @@ pub fn new<
         controls,
         acks: acks.as_flattened_mut(),
     };
-    let state = State::new(
-        state,
+    let state = state.write(State::new(
         options,
         board,
         Outbox::new(places, packets, outgoing.as_flattened_mut(), MESSAGE),
@@ -204,7 +203,7 @@ pub fn new<
         routes,
         Transmit::new(transmit),
         Wakers::new(wakers),
-    );
+    ));
     let shared = &*shared.write(Shared::new(state));
     let runner = Runner::new(shared, options, connector, random, receive);
     Ok((Client { shared }, runner))

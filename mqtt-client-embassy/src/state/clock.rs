@@ -3,7 +3,7 @@
 use embassy_time::{Duration, Instant};
 use mqtt_codec::session::{self, Error, Event, Timeout};
 
-use super::{State, Stop};
+use super::{Asked, State, Stop};
 
 /// What was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl State<'_> {
             return Ok(Due::Nothing);
         }
         match self.session.handle_timeout(now) {
-            Err(Error::Timeout(Timeout::Write)) if self.fail_supply() => {}
+            Err(Error::Timeout(Timeout::Write)) if self.ask_publishers(Asked::Late) => {}
             result => result?,
         }
         Ok(match self.session.poll_event() {

@@ -7,9 +7,10 @@ mod outbox;
 mod output;
 mod queue;
 mod routes;
+mod supply;
 mod wakers;
 
-use core::{cell::Cell, mem::MaybeUninit, task::Context};
+use core::{cell::Cell, task::Context};
 
 use embassy_sync::{
     blocking_mutex::{Mutex, raw::RawMutex},
@@ -26,6 +27,7 @@ pub(crate) use self::{
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat, topic},
     routes::{Holder, Match, REQUESTS, Route, Routes, Stage, UNMATCHED},
+    supply::Asked,
     wakers::Wakers,
 };
 use crate::{
@@ -60,6 +62,8 @@ pub(crate) struct State<'a> {
     pub(crate) payload_ahead: usize,
     /// The message whose publisher was told that it is its turn.
     pub(crate) awaited: Option<mqtt_codec::wire::PacketId>,
+    /// How publishers are asked who hand out payloads, once there was one.
+    supplied: Option<fn(&mut Self, Asked) -> bool>,
     /// QoS 1 messages accepted, from the start, modulo 2³².
     pub(crate) accepted: u32,
     /// Bytes handed out and written, from the start, modulo 2³².
@@ -145,8 +149,7 @@ fn nested() -> ! {
 }
 
 impl<'a> State<'a> {
-    pub(crate) fn new<'s>(
-        place: &'s mut MaybeUninit<Self>,
+    pub(crate) fn new(
         options: &Options<'a>,
         board: Board<'a>,
         outbox: Outbox<'a>,
@@ -154,10 +157,10 @@ impl<'a> State<'a> {
         routes: Routes<'a>,
         transmit: Transmit<'a>,
         wakers: Wakers<'a>,
-    ) -> &'s mut Self {
+    ) -> Self {
         let mut config = options.config.clone();
         config.receive_buffer = transmit.capacity() as u32;
-        place.write(Self {
+        Self {
             session: Session::new(config, board),
             outbox,
             queue,
@@ -178,11 +181,12 @@ impl<'a> State<'a> {
             closed_at: 0,
             links: 0,
             awaited: None,
+            supplied: None,
             cut: ReadError::ConnectionLost,
             unmatched: options.unmatched,
             unmatched_holder: Holder::Declared,
             stats: Stats::NONE,
-        })
+        }
     }
 
     /// Whether the client takes nothing more.

@@ -1,21 +1,19 @@
 //! What goes to the broker: from the session and from publishers, through the transmit buffer.
 
-use core::task::Poll;
-
 use embassy_time::Instant as Clock;
 use mqtt_codec::session::{Instant, Next};
-use mqtt_codec::wire::{Dup, EncodeError, Retain, TopicName};
+use mqtt_codec::wire::Dup;
 
-use super::{Reading, State, Ticket, clock::at, copy, item::Payload};
-use crate::{ConnectionState, Limit, Options, PublishError, ReadError};
+use super::{Asked, Reading, State, clock::at, copy, item::Payload};
+use crate::{ConnectionState, Options, ReadError};
 
 /// Bytes on their way to the transport.
 #[derive(Debug)]
 pub(crate) struct Transmit<'a> {
-    bytes: &'a mut [u8],
-    len: usize,
+    pub(super) bytes: &'a mut [u8],
+    pub(super) len: usize,
     /// QoS 0 messages of which it has bytes.
-    at_most_once: u32,
+    pub(super) at_most_once: u32,
 }
 
 /// What the runner is to do next.
@@ -42,9 +40,6 @@ pub(crate) struct Ended {
     pub(crate) next: Next,
 }
 
-/// Bytes of a PUBLISH at QoS 0 beside topic and payload, at most.
-const LONGEST_HEAD: u32 = 7;
-
 impl<'a> Transmit<'a> {
     pub(crate) const fn new(bytes: &'a mut [u8]) -> Self {
         Self {
@@ -63,17 +58,17 @@ impl<'a> Transmit<'a> {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    fn room(&mut self) -> &mut [u8] {
+    pub(super) fn room(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.len..).unwrap_or_default()
     }
 
-    fn put_all(&mut self, bytes: [&[u8]; 3]) -> usize {
+    pub(super) fn put_all(&mut self, bytes: [&[u8]; 3]) -> usize {
         bytes.into_iter().map(|bytes| self.put(bytes)).sum()
     }
 
     /// Takes what fits; how much.
     #[inline(never)]
-    fn put(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn put(&mut self, bytes: &[u8]) -> usize {
         let n = copy(self.room(), bytes);
         self.len += n;
         n
@@ -184,39 +179,24 @@ impl<'a> State<'a> {
     fn stage(&mut self) {
         let accepted = self.session.accepts_at_most_once();
         self.request();
-        let Some(transmit) = &mut self.transmit else {
-            return;
-        };
-        while !transmit.room().is_empty() {
+        while let Some(transmit) = &mut self.transmit {
+            if transmit.room().is_empty() {
+                break;
+            }
             let Some(next) = self.session.poll_transmit() else {
                 break;
             };
             let mut payload: &[u8] = &[];
-            let (mut orphan, mut awaited) = (None, None);
             if let Some(range) = next.payload {
                 let packet = range.handle;
-                match packet.payload {
-                    Payload::Kept => payload = packet.payload(range.offset, range.len),
-                    Payload::Supplied if self.outbox.is_watched(packet) => {
-                        awaited = Some(range.id);
+                if packet.payload == Payload::Supplied {
+                    let turn = Asked::Turn(range.id);
+                    match self.ask_publishers(turn) {
+                        true => continue,
+                        false => break,
                     }
-                    Payload::Supplied => orphan = Some(range.id),
                 }
-            }
-            if let Some(id) = orphan {
-                if let Some(handle) = self.session.abandon(id) {
-                    self.outbox.finish(handle, None);
-                }
-                continue;
-            }
-            if awaited.is_some() {
-                // its publisher hands it out, and is told once: whoever looks would else wake all others
-                self.session.postpone();
-                if awaited != self.awaited {
-                    self.awaited = awaited;
-                    self.wakers.wake();
-                }
-                break;
+                payload = packet.payload(range.offset, range.len);
             }
             let n = transmit.put_all(next.bytes) + transmit.put(payload);
             if n == 0 {
@@ -262,144 +242,5 @@ impl<'a> State<'a> {
     /// Whether the rest of a QoS 0 message that was begun on this connection can still be sent.
     pub(crate) const fn can_append(&self, link: u32) -> bool {
         self.links == link && !self.session.wants_close()
-    }
-
-    /// Takes a message back whose publisher does not supply it any more, unless all of it is sent.
-    pub(crate) fn withdraw(&mut self, ticket: Ticket) {
-        if let Some(id) = self.outbox.withdraw(ticket) {
-            if let Some(handle) = self.session.abandon(id) {
-                self.finish(handle, None);
-            }
-        }
-        self.wakers.wake();
-        self.wake_runner();
-    }
-
-    /// Whoever supplies the payload that is due had nothing for too long; true if it was that.
-    pub(crate) fn fail_supply(&mut self) -> bool {
-        if self
-            .transmit
-            .as_ref()
-            .is_none_or(|transmit| transmit.len > 0)
-        {
-            return false;
-        }
-        let id = self.session.poll_transmit().and_then(|next| next.payload);
-        match id.map(|range| range.id) {
-            Some(id) => {
-                if let Some(handle) = self.session.abandon(id) {
-                    self.finish(handle, Some(PublishError::Source));
-                }
-            }
-            None => self.session.abandon_at_most_once(),
-        }
-        self.session.wants_close()
-    }
-
-    /// Hands out of a message what is due, and fits, if it is its turn: `payload` is what there is from the byte `from` on.
-    /// The number of the next byte that is due. It does not begin before there is some: nothing else could leave
-    /// meanwhile.
-    pub(crate) fn supply(&mut self, ticket: Ticket, payload: &[u8], from: u32) -> Option<u32> {
-        let transmit = self.transmit.as_mut()?;
-        let next = self.session.poll_transmit()?;
-        let begins = next.begins;
-        let Some(range) = next.payload else {
-            // it has begun: the runner is to hand it out
-            self.wake_runner();
-            return None;
-        };
-        let packet = range.handle;
-        if !self.outbox.is(ticket, packet) || packet.payload != Payload::Supplied {
-            self.session.postpone();
-            return None;
-        }
-        let at = range.offset.checked_sub(from);
-        let there = at.and_then(|at| payload.get(at as usize..));
-        let there = there.unwrap_or_default();
-        if there.is_empty() && range.len > 0 {
-            let due = range.offset;
-            // without effect in its midst
-            self.session.postpone();
-            return Some(due);
-        }
-        let head = transmit.put_all(next.bytes);
-        let n = transmit.put(there);
-        let due = range.offset + n as u32;
-        if n == range.len as usize {
-            self.outbox.set_whole(ticket);
-        }
-        if begins == Some(Dup::Repeat) {
-            self.stats.resent = self.stats.resent.wrapping_add(1);
-        }
-        self.hand_out(head + n);
-        Some(due)
-    }
-
-    /// So many more bytes are in the transmit buffer.
-    fn hand_out(&mut self, n: usize) {
-        if n > 0 {
-            self.session.advance(n);
-            self.staged = self.staged.wrapping_add(n as u32);
-            self.wake_runner();
-        }
-    }
-
-    /// Begins a QoS 0 message whose payload follows by [`append`](Self::append); pending while another packet is half
-    /// sent, there is no room or no connection.
-    pub(crate) fn begin_at_most_once(
-        &mut self,
-        topic: TopicName<'_>,
-        retain: Retain,
-        payload_len: u32,
-    ) -> Poll<Result<(), PublishError>> {
-        if self.is_closing() {
-            return Poll::Ready(Err(PublishError::Closed));
-        }
-        let Some(transmit) = &mut self.transmit else {
-            return Poll::Pending;
-        };
-        let capacity = transmit.bytes.len() as u32;
-        // what fits as a whole goes as a whole: dropped in its midst, it would cost the connection
-        let head = topic.as_bytes().len() as u32 + LONGEST_HEAD;
-        let whole = payload_len.saturating_add(head);
-        if whole <= capacity && whole > transmit.room().len() as u32 {
-            return Poll::Pending;
-        }
-        let begun = self
-            .session
-            .publish_at_most_once(topic, retain, payload_len, transmit.room());
-        match begun {
-            Ok(None) => Poll::Pending,
-            Ok(Some(n)) => {
-                transmit.len += n;
-                transmit.at_most_once += 1;
-                self.session.advance(n);
-                self.staged = self.staged.wrapping_add(n as u32);
-                self.wake_runner();
-                Poll::Ready(Ok(()))
-            }
-            Err(EncodeError::BufferTooSmall { needed }) if needed <= capacity as usize => {
-                Poll::Pending
-            }
-            Err(EncodeError::BufferTooSmall { .. }) => {
-                Poll::Ready(Err(PublishError::Limit(Limit::Buffer)))
-            }
-            Err(_) => Poll::Ready(Err(PublishError::Limit(Limit::Packet))),
-        }
-    }
-
-    /// Adds payload of the QoS 0 message that is begun, as much as fits.
-    pub(crate) fn append(&mut self, payload: &[u8]) -> usize {
-        let Some(transmit) = &mut self.transmit else {
-            return 0;
-        };
-        // in the midst of a message whose beginning is written
-        let continues = transmit.len == 0;
-        let n = transmit.put(payload);
-        if continues && n > 0 {
-            transmit.at_most_once = 1;
-        }
-        self.hand_out(n);
-        n
     }
 }
