@@ -250,12 +250,9 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
             };
 
             let ended = shared.with(|state| state.handle_closed());
-            let out = match TOPICS {
-                true => &mut *self.receive,
-                false => &mut [],
-            };
-            while let Some(told) = shared.with(|state| state.poll_told(out)) {
-                told.tell::<TOPICS>(out, &mut observe);
+            let mut out = TOPICS.then_some(&mut *self.receive);
+            while let Some(told) = shared.with(|state| state.poll_told(out.as_deref_mut())) {
+                told.tell::<TOPICS>(out.as_deref().unwrap_or_default(), &mut observe);
             }
             if ended.next == Next::Never || reason == DisconnectReason::Requested {
                 break CloseReason::Requested;

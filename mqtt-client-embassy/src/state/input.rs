@@ -216,11 +216,14 @@ impl<'a> State<'a> {
         self.wakers.wake();
     }
 
-    /// What an ended connection means to a message. Its topic is copied to `out`, as far as it fits.
-    pub(crate) fn poll_told(&mut self, out: &mut [u8]) -> Option<Told> {
+    /// What an ended connection means to a message. Its topic is copied to `out`, as far as it fits, if it is asked for.
+    pub(crate) fn poll_told(&mut self, out: Option<&mut [u8]>) -> Option<Told> {
         Some(match self.session.poll_event()? {
             Event::Suspect { id, attempts } => {
-                let topic_len = copy(out, self.session.handle(id)?.topic_bytes());
+                let topic_len = match out {
+                    Some(out) => copy(out, self.session.handle(id)?.topic_bytes()),
+                    None => 0,
+                };
                 Told::Suspect {
                     topic_len,
                     attempts,
@@ -229,7 +232,7 @@ impl<'a> State<'a> {
             Event::Undeliverable {
                 attempts, handle, ..
             } => {
-                let topic_len = copy(out, handle.topic_bytes());
+                let topic_len = out.map_or(0, |out| copy(out, handle.topic_bytes()));
                 self.finish(handle, Some(PublishError::Undeliverable { attempts }));
                 Told::Undeliverable {
                     topic_len,
