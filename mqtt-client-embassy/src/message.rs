@@ -6,7 +6,7 @@ use mqtt_codec::wire::{Dup, QoS, Retain};
 
 use crate::{
     Client, ReadError,
-    state::{Received, Settlement, Shared, copy, topic},
+    state::{Received, Settlement, Shared, copy},
 };
 
 /// A received message, with its memory.
@@ -23,8 +23,7 @@ use crate::{
 pub struct Message<'a, M: RawMutex> {
     shared: &'a Shared<'a, M>,
     /// Taken when it is dropped.
-    block: &'a mut [u8],
-    received: Received,
+    received: Option<&'a mut Received<'a>>,
     read: u32,
     acknowledge: Acknowledge,
 }
@@ -38,14 +37,12 @@ pub(crate) enum Acknowledge {
 impl<'a, M: RawMutex> Message<'a, M> {
     pub(crate) const fn new(
         shared: &'a Shared<'a, M>,
-        block: &'a mut [u8],
-        received: Received,
+        received: &'a mut Received<'a>,
         acknowledge: Acknowledge,
     ) -> Self {
         Self {
             shared,
-            block,
-            received,
+            received: Some(received),
             read: 0,
             acknowledge,
         }
@@ -54,23 +51,19 @@ impl<'a, M: RawMutex> Message<'a, M> {
     /// Where it was published to.
     #[must_use]
     pub fn topic(&self) -> &str {
-        topic(self.block, self.received.topic_len).as_str()
+        self.received().topic().as_str()
     }
 
     /// The payload, or the beginning of one that is longer than a place for messages.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        let there = self.block.get(usize::from(self.received.topic_len)..);
-        let there = there.unwrap_or_default();
-        there
-            .get(..self.received.payload_len as usize)
-            .unwrap_or(there)
+        self.received().payload()
     }
 
     /// Bytes of the whole payload.
     #[must_use]
     pub const fn payload_len(&self) -> u32 {
-        self.received.payload_len
+        self.received().payload_len()
     }
 
     /// Bytes of the payload that were [read](Read).
@@ -82,19 +75,26 @@ impl<'a, M: RawMutex> Message<'a, M> {
     /// At most once or at least once.
     #[must_use]
     pub const fn qos(&self) -> QoS {
-        self.received.qos()
+        self.received().qos()
     }
 
     /// Whether the broker had retained it.
     #[must_use]
     pub const fn retain(&self) -> Retain {
-        self.received.retain
+        self.received().retain()
     }
 
     /// Whether the broker marks it as delivered again.
     #[must_use]
     pub const fn dup(&self) -> Dup {
-        self.received.dup
+        self.received().dup()
+    }
+
+    const fn received(&self) -> &Received<'a> {
+        match &self.received {
+            Some(received) => received,
+            None => &Received::EMPTY,
+        }
     }
 
     /// It was processed.
@@ -121,10 +121,10 @@ impl<M: RawMutex> Read for Message<'_, M> {
     async fn read(&mut self, out: &mut [u8]) -> Result<usize, ReadError> {
         let kept = self.payload().get(self.read as usize..);
         let kept = kept.unwrap_or_default();
-        let n = if out.is_empty() || self.read >= self.received.payload_len {
+        let n = if out.is_empty() || self.read >= self.payload_len() {
             return Ok(0);
         } else if kept.is_empty() {
-            let number = self.received.number;
+            let number = self.received().number();
             let client = Client {
                 shared: self.shared,
             };
@@ -149,14 +149,14 @@ impl<M: RawMutex> Read for Message<'_, M> {
 
 impl<M: RawMutex> Drop for Message<'_, M> {
     fn drop(&mut self) {
-        let block = core::mem::take(&mut self.block);
         let settlement = match self.acknowledge {
             Acknowledge::WhenDropped => Settlement::Acknowledged,
             Acknowledge::Manually => Settlement::GivenUp,
         };
-        let Received { number, token, .. } = self.received;
-        self.shared
-            .with(|state| state.release(block, number, token, settlement));
+        if let Some(received) = self.received.take() {
+            self.shared
+                .with(|state| state.release(received, settlement));
+        }
     }
 }
 

@@ -52,8 +52,7 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
             }
             state.ended(route).map(Err)
         });
-        let (block, received) = next.await?;
-        Ok(Message::new(shared, block, received, self.acknowledge))
+        Ok(Message::new(shared, next.await?, self.acknowledge))
     }
 }
 
@@ -61,7 +60,7 @@ impl<'a> State<'a> {
     /// The oldest message for an inbox. What matches no subscription, or one whose inbox was dropped, is for that of the
     /// unmatched.
     #[inline(never)]
-    fn take(&mut self, route: u16) -> Option<(&'a mut [u8], Received)> {
+    fn take(&mut self, route: u16) -> Option<&'a mut Received<'a>> {
         let routes = &self.routes;
         let is_held = |other| matches!(routes.holder(other), None | Some(Holder::Nobody));
         self.queue

@@ -25,7 +25,7 @@ pub(crate) use self::{
     item::{Board, Packet},
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
-    queue::{Queue, Received, Seat, topic},
+    queue::{Queue, Received, Seat},
     routes::{Holder, Match, REQUESTS, Route, Routes, Stage, UNMATCHED},
     supply::Asked,
     wakers::Wakers,
@@ -212,14 +212,8 @@ impl<'a> State<'a> {
     }
 
     /// The application is done with a received message.
-    pub(crate) fn release(
-        &mut self,
-        block: &'a mut [u8],
-        number: u32,
-        token: Option<AckToken>,
-        settlement: Settlement,
-    ) {
-        self.queue.give_back(block, number, &mut self.stats.dropped);
+    pub(crate) fn release(&mut self, received: &'a mut Received<'a>, settlement: Settlement) {
+        let token = self.queue.give_back(received, &mut self.stats.dropped);
         self.has_released = true;
         self.settle(token, settlement);
         self.wake_runner();

@@ -18,41 +18,90 @@ pub(crate) struct Queue<'a> {
     newest: u32,
 }
 
-/// A block, unless the application has it, and the message in it.
+/// `None` while the application has it.
+pub(crate) type Seat<'a> = Option<&'a mut Received<'a>>;
+
+/// A block for a message, and what is known of the one in it.
 #[derive(Debug)]
-pub(crate) struct Seat<'a> {
+pub(crate) struct Received<'a> {
     block: Option<&'a mut [u8]>,
-    received: Option<Received>,
-}
-
-/// What is known of a message beside its bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Received {
-    pub(crate) route: u16,
-    pub(crate) topic_len: u16,
-    pub(crate) payload_len: u32,
-    pub(crate) token: Option<AckToken>,
-    pub(crate) retain: Retain,
-    pub(crate) dup: Dup,
+    payload_len: u32,
+    topic_len: u16,
+    route: u16,
+    token: Option<AckToken>,
+    retain: Retain,
+    dup: Dup,
+    /// It has a seat, and waits for its inbox.
+    waits: bool,
     /// In the order of arrival, modulo 2³².
-    pub(crate) number: u32,
+    number: u32,
 }
 
-impl Received {
+impl<'a> Received<'a> {
+    /// All of it is zero in memory.
+    pub(crate) const EMPTY: Self = Self {
+        block: None,
+        payload_len: 0,
+        topic_len: 0,
+        route: 0,
+        token: None,
+        retain: Retain::No,
+        dup: Dup::First,
+        waits: false,
+        number: 0,
+    };
+
     pub(crate) const fn qos(&self) -> QoS {
         match self.token {
             Some(_) => QoS::AtLeastOnce,
             None => QoS::AtMostOnce,
         }
     }
+
+    pub(crate) const fn retain(&self) -> Retain {
+        self.retain
+    }
+
+    pub(crate) const fn dup(&self) -> Dup {
+        self.dup
+    }
+
+    pub(crate) const fn payload_len(&self) -> u32 {
+        self.payload_len
+    }
+
+    /// What tells it from others.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The topic, which was checked when it came.
+    pub(crate) fn topic(&self) -> TopicName<'_> {
+        let topic = self.block().get(..usize::from(self.topic_len));
+        TopicName::assume_checked(topic.unwrap_or_default())
+    }
+
+    /// The payload, or as much of it as the block holds.
+    pub(crate) fn payload(&self) -> &[u8] {
+        let there = self.block().get(usize::from(self.topic_len)..);
+        let there = there.unwrap_or_default();
+        there.get(..self.payload_len as usize).unwrap_or(there)
+    }
+
+    fn block(&self) -> &[u8] {
+        self.block.as_deref().unwrap_or_default()
+    }
+
+    fn waits_for(&self, route: u16) -> bool {
+        self.waits && self.route == route
+    }
 }
 
 /// The message that is arriving.
 #[derive(Debug)]
 struct Arrival<'a> {
-    block: &'a mut [u8],
+    received: &'a mut Received<'a>,
     phase: Phase,
-    received: Received,
     /// Bytes of its payload that have not come into the block yet.
     left: u32,
     /// Of the block, in [`Phase::Stream`]: `from..to` waits to be read.
@@ -73,46 +122,26 @@ enum Phase {
     Skip,
 }
 
-const NONE: Received = Received {
-    route: 0,
-    topic_len: 0,
-    payload_len: 0,
-    token: None,
-    retain: Retain::No,
-    dup: Dup::First,
-    number: 0,
-};
-
-impl Seat<'_> {
-    /// All of it is zero in memory, where no message would not be: [`Queue::new`] takes that out.
-    pub(crate) const ZERO: Self = Self {
-        block: None,
-        received: Some(NONE),
-    };
-
-    const fn is_free(&self) -> bool {
-        self.block.is_some() && self.received.is_none()
-    }
-}
-
 impl<'a> Queue<'a> {
-    /// Each seat gets its block, as long as the one for what arrives.
+    /// Each message gets its block of `len` bytes.
     #[inline(never)]
     pub(crate) fn new(
         seats: &'a mut [Seat<'a>],
+        received: &'a mut [Received<'a>],
+        arriving: &'a mut Received<'a>,
         mut blocks: &'a mut [u8],
-        arriving: &'a mut [u8],
+        last_block: &'a mut [u8],
     ) -> Self {
-        for seat in seats.iter_mut() {
-            seat.block = split_off(&mut blocks, arriving.len());
-            seat.received = None;
+        for (seat, received) in seats.iter_mut().zip(received) {
+            received.block = split_off(&mut blocks, last_block.len());
+            *seat = Some(received);
         }
+        arriving.block = Some(last_block);
         Self {
             seats,
             arrival: Arrival {
-                block: arriving,
+                received: arriving,
                 phase: Phase::Idle,
-                received: NONE,
                 left: 0,
                 from: 0,
                 to: 0,
@@ -127,33 +156,28 @@ impl<'a> Queue<'a> {
 
     /// Whether a block holds the whole message.
     pub(crate) fn fits(&self, message: &Message<'_>) -> bool {
-        let room = self
-            .arrival
-            .block
-            .len()
-            .checked_sub(message.topic.as_bytes().len());
+        let room = self.arrival.received.block().len();
+        let room = room.checked_sub(message.topic.as_bytes().len());
         room.is_some_and(|room| message.payload_len as usize <= room)
     }
 
     /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block.
     pub(crate) fn begin(&mut self, route: u16, message: &Message<'_>) -> bool {
         let topic = message.topic.as_bytes();
-        let Some(place) = self.arrival.block.get_mut(..topic.len()) else {
+        let arrival = &mut self.arrival;
+        let received = &mut *arrival.received;
+        if topic.len() > received.block().len() {
             return false;
-        };
-        place.copy_from_slice(topic);
-        self.arrival.to = topic.len();
-        self.arrival.left = message.payload_len;
-        self.arrival.received = Received {
-            route,
-            topic_len: topic.len() as u16,
-            payload_len: message.payload_len,
-            token: message.token,
-            retain: message.retain,
-            dup: message.dup,
-            ..NONE
-        };
-        self.arrival.phase = Phase::Head;
+        }
+        arrival.to = copy(received.block.as_deref_mut().unwrap_or_default(), topic);
+        arrival.left = message.payload_len;
+        received.payload_len = message.payload_len;
+        received.topic_len = topic.len() as u16;
+        received.route = route;
+        received.token = message.token;
+        received.retain = message.retain;
+        received.dup = message.dup;
+        arrival.phase = Phase::Head;
         self.fill(&[]);
         true
     }
@@ -172,14 +196,14 @@ impl<'a> Queue<'a> {
             Phase::Idle | Phase::Parked => 0,
             Phase::Skip => bytes.len(),
             Phase::Head | Phase::Stream => {
-                let room = arrival.block.get_mut(arrival.to..).unwrap_or_default();
-                let n = copy(room, bytes);
+                let block = arrival.received.block.as_deref_mut().unwrap_or_default();
+                let n = copy(block.get_mut(arrival.to..).unwrap_or_default(), bytes);
                 arrival.to += n;
                 n
             }
         };
         arrival.left -= n as u32;
-        let is_full = arrival.to >= arrival.block.len();
+        let is_full = arrival.to >= arrival.received.block().len();
         match arrival.phase {
             Phase::Head if arrival.left == 0 || is_full => arrival.phase = Phase::Parked,
             Phase::Skip if arrival.left == 0 => arrival.phase = Phase::Idle,
@@ -198,41 +222,43 @@ impl<'a> Queue<'a> {
         let arrival = &self.arrival;
         match arrival.phase {
             Phase::Parked => true,
-            Phase::Stream => arrival.left == 0 || arrival.to >= arrival.block.len(),
+            Phase::Stream => arrival.left == 0 || arrival.to >= arrival.received.block().len(),
             Phase::Idle | Phase::Head | Phase::Skip => false,
         }
     }
 
     /// Moves the message that waits to a free seat; false if there is none.
     pub(crate) fn seat(&mut self) -> bool {
-        if self.arrival.received.qos() == QoS::AtMostOnce {
+        let QoS::AtLeastOnce = self.arrival.received.qos() else {
             // half of the seats at most: a flood of QoS 0 must not keep QoS 1 out
-            let is_qos_0 = |seat: &&Seat<'a>| {
-                seat.received
-                    .is_some_and(|received| received.token.is_none())
-            };
-            let taken = self.seats.iter().filter(is_qos_0).count();
-            if taken >= self.seats.len() - self.seats.len() / 2 {
-                return false;
-            }
-        }
-        let Some(seat) = self.seats.iter_mut().find(|seat| seat.is_free()) else {
-            return false;
+            let is_qos_0 =
+                |received: &&&mut Received<'a>| received.waits && received.token.is_none();
+            let taken = self.seats.iter().flatten().filter(is_qos_0).count();
+            return taken < self.seats.len() - self.seats.len() / 2 && self.take_seat();
         };
-        let Some(block) = &mut seat.block else {
+        self.take_seat()
+    }
+
+    fn take_seat(&mut self) -> bool {
+        let mut seats = self.seats.iter_mut().flatten();
+        let Some(seat) = seats.find(|received| !received.waits) else {
             return false;
         };
         let arrival = &mut self.arrival;
-        core::mem::swap(block, &mut arrival.block);
-        arrival.from = 0;
-        arrival.to = 0;
-        arrival.phase = match arrival.left {
-            0 => Phase::Idle,
-            _ => Phase::Stream,
-        };
         self.newest = self.newest.wrapping_add(1);
         arrival.received.number = self.newest;
-        seat.received = Some(arrival.received);
+        arrival.received.waits = true;
+        let token = arrival.received.token;
+        core::mem::swap(seat, &mut arrival.received);
+        arrival.from = 0;
+        arrival.to = 0;
+        arrival.phase = Phase::Idle;
+        if arrival.left > 0 {
+            // its further bytes come into the other block
+            arrival.received.number = self.newest;
+            arrival.received.token = token;
+            arrival.phase = Phase::Stream;
+        }
         true
     }
 
@@ -240,14 +266,15 @@ impl<'a> Queue<'a> {
     /// beginning, and the broker does not send it again, it counts as dropped.
     pub(crate) fn drop_arrival(&mut self, dropped: &mut u32) -> Option<AckToken> {
         let arrival = &mut self.arrival;
-        let Received { token, number, .. } = arrival.received;
+        let Received { token, number, .. } = *arrival.received;
         let is_lost = match arrival.phase {
             Phase::Idle | Phase::Skip => return None,
             Phase::Head | Phase::Parked => true,
             // nobody has its beginning yet: then nobody needs it
-            Phase::Stream => self.seats.iter_mut().any(|seat| {
-                let is_it = |received: &mut Received| received.number == number;
-                seat.received.take_if(is_it).is_some()
+            Phase::Stream => self.seats.iter_mut().flatten().any(|received| {
+                let is_it = received.waits && received.number == number;
+                received.waits &= !is_it;
+                is_it
             }),
         };
         if is_lost && token.is_none() {
@@ -269,26 +296,18 @@ impl<'a> Queue<'a> {
 
     /// The broker sends again what was not acknowledged: forget it, or it would come twice.
     pub(crate) fn forget_unacknowledged(&mut self) {
-        for seat in self.seats.iter_mut() {
-            if seat
-                .received
-                .is_some_and(|received| received.token.is_some())
-            {
-                seat.received = None;
-            }
+        for received in self.seats.iter_mut().flatten() {
+            received.waits &= received.token.is_none();
         }
     }
 
-    /// The oldest message for an inbox, with its bytes.
-    pub(crate) fn take(
-        &mut self,
-        is_for_it: impl Fn(u16) -> bool,
-    ) -> Option<(&'a mut [u8], Received)> {
+    /// The oldest message for an inbox.
+    pub(crate) fn take(&mut self, is_for_it: impl Fn(u16) -> bool) -> Option<&'a mut Received<'a>> {
         let mut oldest = None;
         // it is the one that is furthest behind the newest
         let mut distance = 0;
         for seat in self.seats.iter_mut() {
-            let Some(received) = &seat.received else {
+            let Some(received) = seat.as_ref().filter(|received| received.waits) else {
                 continue;
             };
             let behind = self.newest.wrapping_sub(received.number);
@@ -297,18 +316,25 @@ impl<'a> Queue<'a> {
                 oldest = Some(seat);
             }
         }
-        let seat = oldest?;
-        Some((seat.block.take()?, seat.received.take()?))
+        let received = oldest?.take()?;
+        received.waits = false;
+        Some(received)
     }
 
-    /// The application gives back what it got by [`take`](Self::take).
-    pub(crate) fn give_back(&mut self, block: &'a mut [u8], number: u32, dropped: &mut u32) {
-        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.block.is_none()) {
-            seat.block = Some(block);
+    /// The application gives back what it got by [`take`](Self::take); its token if it has one.
+    pub(crate) fn give_back(
+        &mut self,
+        received: &'a mut Received<'a>,
+        dropped: &mut u32,
+    ) -> Option<AckToken> {
+        let Received { number, token, .. } = *received;
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.is_none()) {
+            *seat = Some(received);
         }
         if self.is_streamed(number) {
             self.drop_arrival(dropped);
         }
+        token
     }
 
     /// Whether the rest of this message can still come.
@@ -319,11 +345,8 @@ impl<'a> Queue<'a> {
     /// Reads of the current stream what is there.
     pub(crate) fn read(&mut self, out: &mut [u8]) -> usize {
         let arrival = &mut self.arrival;
-        let there = arrival
-            .block
-            .get(arrival.from..arrival.to)
-            .unwrap_or_default();
-        let n = copy(out, there);
+        let there = arrival.received.block().get(arrival.from..arrival.to);
+        let n = copy(out, there.unwrap_or_default());
         arrival.from += n;
         if arrival.from == arrival.to {
             arrival.from = 0;
@@ -340,11 +363,11 @@ impl<'a> Queue<'a> {
     pub(crate) fn is_drained(&self, is_read: impl Fn(u16) -> bool) -> bool {
         let (mut waiting, mut is_any_free) = (0, false);
         for seat in self.seats.iter() {
-            match seat.received {
-                _ if seat.block.is_none() => return false,
+            match seat {
+                None => return false,
+                Some(received) if !received.waits => is_any_free = true,
                 Some(received) if is_read(received.route) => waiting += 1,
                 Some(_) => {}
-                None => is_any_free = true,
             }
         }
         is_any_free && waiting * 2 <= self.seats.len()
@@ -352,12 +375,11 @@ impl<'a> Queue<'a> {
 
     /// Has what waits for one route wait for the one that `choose` finds for its topic, if it finds one.
     pub(crate) fn assign(&mut self, from: u16, choose: impl Fn(TopicName<'_>) -> Option<u16>) {
-        for seat in self.seats.iter_mut() {
-            let Some(received) = seat.received.as_mut().filter(|r| r.route == from) else {
+        for received in self.seats.iter_mut().flatten() {
+            if !received.waits_for(from) {
                 continue;
-            };
-            let block = seat.block.as_deref().unwrap_or_default();
-            if let Some(route) = choose(topic(block, received.topic_len)) {
+            }
+            if let Some(route) = choose(received.topic()) {
                 received.route = route;
             }
         }
@@ -365,19 +387,13 @@ impl<'a> Queue<'a> {
 
     /// Removes a message that waits for an inbox; its token if it has one.
     pub(crate) fn remove(&mut self, route: u16, dropped: &mut u32) -> Option<Option<AckToken>> {
-        let has = |seat: &&mut Seat<'a>| {
-            seat.received
-                .is_some_and(|received| received.route == route)
-        };
-        let received = self.seats.iter_mut().find(has)?.received.take()?;
-        if self.is_streamed(received.number) {
+        let mut seats = self.seats.iter_mut().flatten();
+        let received = seats.find(|received| received.waits_for(route))?;
+        received.waits = false;
+        let Received { number, token, .. } = **received;
+        if self.is_streamed(number) {
             self.drop_arrival(dropped);
         }
-        Some(received.token)
+        Some(token)
     }
-}
-
-/// The topic at the beginning of a block, which was checked when it came.
-pub(crate) fn topic(block: &[u8], len: u16) -> TopicName<'_> {
-    TopicName::assume_checked(block.get(..usize::from(len)).unwrap_or_default())
 }
