@@ -56,6 +56,7 @@ pub struct Resources<
     wakers: [Option<Waker>; TASKS],
     receive: [u8; BUFFER],
     transmit: [u8; BUFFER],
+    transmitting: MaybeUninit<Transmit<'a>>,
     state: MaybeUninit<State<'a>>,
     shared: MaybeUninit<Shared<'a, M>>,
 }
@@ -109,6 +110,7 @@ impl<
             wakers: [const { None }; TASKS],
             receive: [0; BUFFER],
             transmit: [0; BUFFER],
+            transmitting: MaybeUninit::uninit(),
             state: MaybeUninit::uninit(),
             shared: MaybeUninit::uninit(),
         }
@@ -191,6 +193,7 @@ pub fn new<
         wakers,
         receive,
         transmit,
+        transmitting,
         state,
         shared,
     } = resources;
@@ -213,7 +216,7 @@ pub fn new<
             arriving,
         ),
         routes,
-        Transmit::new(transmit),
+        transmitting.write(Transmit::new(transmit)),
         Wakers::new(wakers),
     ));
     let shared = &*shared.write(Shared::new(state));

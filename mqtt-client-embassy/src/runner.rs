@@ -15,7 +15,7 @@ use crate::{
     CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect,
     Flushing, Options,
     log::{LOGS, note},
-    state::{Brought, Due, LAST_WORDS, Shared, Told, Transmit, Turn},
+    state::{Brought, Due, LAST_WORDS, Shared, Told, Turn},
 };
 
 /// The part of a client that owns the connection; one task awaits [`run`](Self::run).
@@ -204,7 +204,9 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                         true => LAST_WORDS,
                         false => span(config.write_timeout),
                     };
-                    let bytes = transmit.as_ref().map_or(&[][..], Transmit::bytes);
+                    let bytes = transmit
+                        .as_ref()
+                        .map_or(&[][..], |transmit| transmit.bytes());
                     let mut written = 0;
                     let failure = loop {
                         let rest = bytes.get(written..).unwrap_or_default();

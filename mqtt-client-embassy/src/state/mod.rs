@@ -46,7 +46,7 @@ pub(crate) struct State<'a> {
     pub(crate) queue: Queue<'a>,
     pub(crate) routes: Routes<'a>,
     /// `None` while the runner writes it.
-    pub(crate) transmit: Option<Transmit<'a>>,
+    pub(crate) transmit: Option<&'a mut Transmit<'a>>,
     pub(crate) wakers: Wakers<'a>,
     runner: WakerRegistration,
     /// Something has changed since the runner looked.
@@ -155,7 +155,7 @@ impl<'a> State<'a> {
         outbox: Outbox<'a>,
         queue: Queue<'a>,
         routes: Routes<'a>,
-        transmit: Transmit<'a>,
+        transmit: &'a mut Transmit<'a>,
         wakers: Wakers<'a>,
     ) -> Self {
         let mut config = options.config.clone();

@@ -20,7 +20,7 @@ pub(crate) struct Transmit<'a> {
 #[derive(Debug)]
 pub(crate) enum Turn<'a> {
     /// Write these bytes; they come back by [`State::give_back`].
-    Write(Transmit<'a>),
+    Write(&'a mut Transmit<'a>),
     /// Close the transport.
     Close,
     /// Wait for input, for a change and for the time.
@@ -134,7 +134,12 @@ impl<'a> State<'a> {
     }
 
     /// The transport has taken so many of the bytes to be written.
-    pub(crate) fn give_back(&mut self, now: Instant, mut transmit: Transmit<'a>, written: usize) {
+    pub(crate) fn give_back(
+        &mut self,
+        now: Instant,
+        transmit: &'a mut Transmit<'a>,
+        written: usize,
+    ) {
         self.session.handle_written(now, written);
         self.written = self.written.wrapping_add(written as u32);
         if written >= transmit.len {
