@@ -230,7 +230,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
     pub async fn disconnect_within(self, limit: Duration) {
         self.shared.with(|state| {
             if state.stop == Stop::No {
-                state.stop = Stop::Draining(Instant::now().saturating_add(limit));
+                state.drain(Instant::now().saturating_add(limit));
                 state.wake_runner();
                 state.wakers.wake();
             }

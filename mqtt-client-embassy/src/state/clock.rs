@@ -23,31 +23,45 @@ impl State<'_> {
     pub(crate) fn next_due(&mut self, clock: Instant) -> Instant {
         let due = self.session.poll_timeout(at(clock));
         let due = due.map_or(Instant::MAX, |due| Instant::from_micros(due.as_micros()));
-        due.min(self.stop_due())
+        match self.leave {
+            Some(leave) => due.min(leave(self, None)),
+            None => due,
+        }
     }
 
-    /// When the client has to go on with its end.
-    pub(crate) fn stop_due(&self) -> Instant {
-        match self.stop {
-            Stop::No => Instant::MAX,
-            Stop::Draining(_) if self.is_drained() => Instant::MIN,
-            Stop::Draining(until) | Stop::Leaving(until) => until,
-        }
+    /// Has the client drain until then and end. A program that never calls this does not contain what that needs.
+    pub(crate) fn drain(&mut self, until: Instant) {
+        self.stop = Stop::Draining(until);
+        self.leave = Some(Self::leave);
     }
 
     /// Begins with the last words if it is time; when the client has to go on with its end after that.
-    #[inline(never)]
     pub(crate) fn leave_if_due(&mut self, clock: Instant) -> Instant {
-        if matches!(self.stop, Stop::Draining(_)) && self.stop_due() <= clock {
-            self.session.disconnect();
-            // without a connection there is nobody to hear them
-            let limit = match self.session.wants_close() {
-                true => clock,
-                false => clock.saturating_add(LAST_WORDS),
-            };
-            self.stop = Stop::Leaving(limit);
+        match self.leave {
+            Some(leave) => leave(self, Some(clock)),
+            None => Instant::MAX,
         }
-        self.stop_due()
+    }
+
+    /// When the client has to go on with its end; begins with the last words if that is by `now`.
+    fn leave(&mut self, now: Option<Instant>) -> Instant {
+        let (until, is_draining) = match self.stop {
+            Stop::No => return Instant::MAX,
+            Stop::Draining(_) if self.is_drained() => (Instant::MIN, true),
+            Stop::Draining(until) => (until, true),
+            Stop::Leaving(until) => (until, false),
+        };
+        let Some(now) = now.filter(|&now| is_draining && until <= now) else {
+            return until;
+        };
+        self.session.disconnect();
+        // without a connection there is nobody to hear them
+        let limit = match self.session.wants_close() {
+            true => now,
+            false => now.saturating_add(LAST_WORDS),
+        };
+        self.stop = Stop::Leaving(limit);
+        limit
     }
 
     pub(crate) fn handle_due(&mut self, clock: Instant) -> Result<Due, Error> {

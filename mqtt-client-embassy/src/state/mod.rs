@@ -53,6 +53,8 @@ pub(crate) struct State<'a> {
     changed: bool,
     pub(crate) connection: ConnectionState,
     pub(crate) stop: Stop,
+    /// [`State::leave`], once the client is to end.
+    leave: Option<fn(&mut Self, Option<Instant>) -> Instant>,
     pub(crate) reading: Reading,
     /// Consumers stall, and reading has gone on all the same.
     pub(crate) discards: bool,
@@ -171,6 +173,7 @@ impl<'a> State<'a> {
             changed: false,
             connection: ConnectionState::Connecting,
             stop: Stop::No,
+            leave: None,
             reading: Reading::On,
             discards: false,
             has_released: false,
