@@ -161,14 +161,12 @@ impl<'a> State<'a> {
 
     fn handle_connected(&mut self, session: SessionPresent) {
         self.connection = ConnectionState::Connected { session };
-        for left in 0..self.routes.handle_connected(session) {
-            if self.routes.is_free(left) {
-                self.clear(left, Settlement::GivenUp);
-            }
-        }
-        if session == SessionPresent::Present {
-            self.queue.forget_unacknowledged();
-        }
+        self.routes.handle_connected(session);
+        // the broker sends again what was not acknowledged: it would come twice
+        let is_resumed = session == SessionPresent::Present;
+        let routes = &self.routes;
+        self.queue
+            .forget(|route, qos| is_resumed && qos == QoS::AtLeastOnce || routes.is_free(route));
         self.wakers.wake();
     }
 

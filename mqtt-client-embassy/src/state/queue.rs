@@ -294,10 +294,10 @@ impl<'a> Queue<'a> {
         self.arrival.phase = Phase::Idle;
     }
 
-    /// The broker sends again what was not acknowledged: forget it, or it would come twice.
-    pub(crate) fn forget_unacknowledged(&mut self) {
+    /// Forgets messages of earlier connections that wait.
+    pub(crate) fn forget(&mut self, is_over: impl Fn(u16, QoS) -> bool) {
         for received in self.seats.iter_mut().flatten() {
-            received.waits &= received.token.is_none();
+            received.waits &= !is_over(received.route, received.qos());
         }
     }
 

@@ -215,9 +215,8 @@ impl<'a> Routes<'a> {
         })
     }
 
-    /// What was subscribed to in a session that is lost is wanted again; of the rest, nothing is left. Returns the
-    /// number of places.
-    pub(crate) fn handle_connected(&mut self, session: SessionPresent) -> u16 {
+    /// What was subscribed to in a session that is lost is wanted again; of the rest, nothing is left.
+    pub(crate) fn handle_connected(&mut self, session: SessionPresent) {
         for route in self.routes.iter_mut() {
             match route.stage {
                 _ if session == SessionPresent::Present => {}
@@ -227,12 +226,11 @@ impl<'a> Routes<'a> {
                 _ => {}
             }
         }
-        self.routes.len() as u16
     }
 
     pub(crate) fn is_free(&self, index: u16) -> bool {
         let route = self.routes.get(usize::from(index));
-        route.is_none_or(Route::is_free)
+        route.is_some_and(Route::is_free)
     }
 
     pub(crate) fn handle_suback(&mut self, packet: &'a mut Packet<'a>, code: Option<SubAckCode>) {
