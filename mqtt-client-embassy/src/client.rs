@@ -11,7 +11,7 @@ use mqtt_codec::wire::{QoS, TopicFilter};
 use crate::{
     CloseReason, ConnectionState, Inbox, Limit, PublishError, Stats, SubscribeError,
     options::subscription,
-    state::{Holder, Packet, Shared, Stage, State, Stop, UNMATCHED},
+    state::{Holder, Packet, Shared, Stage, State, Stop, UNMATCHED, UNSUBSCRIBING},
 };
 
 /// A handle of a client: a copyable reference, for any number of tasks.
@@ -199,6 +199,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
             if state.is_closing() {
                 return Err(SubscribeError::Closed);
             }
+            state.unsubscribing = Some(&UNSUBSCRIBING);
             state.wake_runner();
             state.routes.unsubscribe(filter)
         })?;

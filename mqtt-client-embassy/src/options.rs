@@ -6,7 +6,10 @@ use mqtt_codec::wire::{
     self, Binary, ClientId, Login, Password, QoS, Retain, TopicFilter, TopicName, Utf8Str,
 };
 
-use crate::{OptionsError, SubscribeError};
+use crate::{
+    OptionsError, SubscribeError,
+    state::{UNSUBSCRIBING, Unsubscribing},
+};
 
 pub use mqtt_codec::session::{Oversized, Start as SessionStart};
 
@@ -22,6 +25,7 @@ pub struct Options<'a> {
     pub(crate) backoff_ms: (u32, u32),
     pub(crate) first_connect: FirstConnect,
     pub(crate) unmatched: Unmatched,
+    pub(crate) unsubscribing: Option<&'static Unsubscribing>,
 }
 
 /// Does not show itself.
@@ -82,6 +86,7 @@ impl<'a> Options<'a> {
             backoff_ms: (500, 60_000),
             first_connect: FirstConnect::KeepTrying,
             unmatched: Unmatched::Hold,
+            unsubscribing: None,
         }
     }
 
@@ -112,6 +117,10 @@ impl<'a> Options<'a> {
     #[must_use]
     pub const fn session_start(mut self, start: SessionStart) -> Self {
         self.config.start = start;
+        self.unsubscribing = match start {
+            SessionStart::Transient => Some(&UNSUBSCRIBING),
+            _ => None,
+        };
         self
     }
 

@@ -5,7 +5,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::{
     Client, Message, SubscribeError,
     message::Acknowledge,
-    state::{Holder, Received, Settlement, Stage, State, UNMATCHED},
+    state::{Holder, Received, Stage, State, UNMATCHED},
 };
 
 /// The messages of one subscription.
@@ -94,33 +94,19 @@ impl<M: RawMutex> fmt::Debug for Inbox<'_, M> {
 
 impl State<'_> {
     fn detach(&mut self, index: u16) {
-        use crate::SessionStart;
         if index == UNMATCHED {
             self.unmatched_holder = Holder::Declared;
             return;
         }
-        let is_transient = self.session.config().start == SessionStart::Transient;
         let Some(route) = self.routes.get(index) else {
             return;
         };
         route.holder = Holder::Nobody;
-        match route.stage {
-            Stage::Left => return self.end_route(index),
-            Stage::Refused => self.routes.free(index),
-            Stage::Wanted if is_transient => self.routes.free(index),
-            Stage::Asked | Stage::Granted if is_transient => route.stage = Stage::Unwanted,
-            _ => {}
-        }
-        if is_transient {
-            self.clear(index, Settlement::GivenUp);
+        match self.unsubscribing {
+            Some(unsubscribing) => (unsubscribing.detach)(self, index),
+            None if route.stage == Stage::Refused => self.routes.free(index),
+            None => {}
         }
         self.wake_runner();
-    }
-
-    /// Removes what waits for an inbox that there is no more.
-    pub(crate) fn clear(&mut self, route: u16, settlement: Settlement) {
-        while let Some(token) = self.queue.remove(route, &mut self.stats.dropped) {
-            self.settle(token, settlement);
-        }
     }
 }

@@ -89,8 +89,8 @@ impl<'a> State<'a> {
                 Brought::Something
             }
             Input::Unsubscribed { handle } => {
-                if let Some(route) = self.routes.handle_unsuback(handle) {
-                    self.end_route(route);
+                if let Some(unsubscribing) = self.unsubscribing {
+                    (unsubscribing.handle_unsuback)(self, handle);
                 }
                 self.wakers.wake();
                 Brought::Something
@@ -239,18 +239,6 @@ impl<'a> State<'a> {
             }
             _ => return None,
         })
-    }
-
-    /// What waits for a subscription that has ended is for another one that asks for it, or for nobody.
-    pub(crate) fn end_route(&mut self, route: u16) {
-        let routes = &self.routes;
-        self.queue
-            .assign(route, |topic| match routes.matching(topic) {
-                Match::Route(other, _) => Some(other),
-                Match::Ended | Match::None => None,
-            });
-        self.clear(route, Settlement::Acknowledged);
-        self.wake_runner();
     }
 
     /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for

@@ -8,6 +8,7 @@ mod output;
 mod queue;
 mod routes;
 mod supply;
+mod unsubscribe;
 mod wakers;
 
 use core::{cell::Cell, task::Context};
@@ -28,6 +29,7 @@ pub(crate) use self::{
     queue::{Queue, Received, Seat},
     routes::{Holder, Match, REQUESTS, Route, Routes, Stage, UNMATCHED},
     supply::Asked,
+    unsubscribe::{UNSUBSCRIBING, Unsubscribing},
     wakers::Wakers,
 };
 use crate::{
@@ -78,6 +80,8 @@ pub(crate) struct State<'a> {
     /// Why the last stream was given up.
     pub(crate) cut: ReadError,
     pub(crate) unmatched: Unmatched,
+    /// [`UNSUBSCRIBING`], if subscriptions may end.
+    pub(crate) unsubscribing: Option<&'static Unsubscribing>,
     pub(crate) unmatched_holder: Holder,
     pub(crate) stats: Stats,
 }
@@ -187,6 +191,7 @@ impl<'a> State<'a> {
             supplied: None,
             cut: ReadError::ConnectionLost,
             unmatched: options.unmatched,
+            unsubscribing: options.unsubscribing,
             unmatched_holder: Holder::Declared,
             stats: Stats::NONE,
         }

@@ -226,7 +226,8 @@ impl<'a> State<'a> {
         }
         while self.session.is_connected() && !self.session.is_control_full() {
             let next = self.routes.next_subscribe();
-            let Some(next) = next.or_else(|| self.routes.next_unsubscribe()) else {
+            let unsubscribe = || (self.unsubscribing?.next)(&mut self.routes);
+            let Some(next) = next.or_else(unsubscribe) else {
                 return;
             };
             let _ = self.session.enqueue(next);

@@ -1,0 +1,66 @@
+//! The end of subscriptions.
+
+use super::{Match, Packet, Routes, Settlement, Stage, State};
+use crate::SessionStart;
+
+/// What a client does whose subscriptions may end: by [`Client::unsubscribe`](crate::Client::unsubscribe), or with their
+/// inboxes in a session that is transient. A program in which neither happens does not contain it.
+#[derive(Debug)]
+pub(crate) struct Unsubscribing {
+    /// The inbox of a subscription was dropped.
+    pub(crate) detach: fn(&mut State<'_>, u16),
+    /// The next UNSUBSCRIBE that is to be sent.
+    pub(super) next: for<'a> fn(&mut Routes<'a>) -> Option<&'a mut Packet<'a>>,
+    /// It was answered.
+    pub(super) handle_unsuback: for<'a> fn(&mut State<'a>, &'a mut Packet<'a>),
+}
+
+pub(crate) static UNSUBSCRIBING: Unsubscribing = Unsubscribing {
+    detach: |state, index| state.end_with_inbox(index),
+    next: |routes| routes.next_unsubscribe(),
+    handle_unsuback: |state, packet| state.handle_unsuback(packet),
+};
+
+impl<'a> State<'a> {
+    fn handle_unsuback(&mut self, packet: &'a mut Packet<'a>) {
+        if let Some(route) = self.routes.handle_unsuback(packet) {
+            self.end_route(route);
+        }
+    }
+
+    fn end_with_inbox(&mut self, index: u16) {
+        let is_transient = self.session.config().start == SessionStart::Transient;
+        let Some(route) = self.routes.get(index) else {
+            return;
+        };
+        match route.stage {
+            Stage::Left => return self.end_route(index),
+            Stage::Refused => self.routes.free(index),
+            Stage::Wanted if is_transient => self.routes.free(index),
+            Stage::Asked | Stage::Granted if is_transient => route.stage = Stage::Unwanted,
+            _ => {}
+        }
+        if is_transient {
+            self.clear(index, Settlement::GivenUp);
+        }
+    }
+
+    /// What waits for a subscription that has ended is for another one that asks for it, or for nobody.
+    fn end_route(&mut self, route: u16) {
+        let routes = &self.routes;
+        self.queue
+            .assign(route, |topic| match routes.matching(topic) {
+                Match::Route(other, _) => Some(other),
+                Match::Ended | Match::None => None,
+            });
+        self.clear(route, Settlement::Acknowledged);
+        self.wake_runner();
+    }
+
+    /// Removes what waits for an inbox that there is no more.
+    fn clear(&mut self, route: u16, settlement: Settlement) {
+        while let Some(token) = self.queue.remove(route, &mut self.stats.dropped) {
+            self.settle(token, settlement);
+        }
+    }
+}
