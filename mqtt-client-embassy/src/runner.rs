@@ -59,13 +59,16 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
     /// # Cancel safety
     /// Dropping the future closes the connection and ends the client: whatever waits fails with
     /// [`CloseReason::RunnerDropped`]. It may be dropped only for good.
-    pub async fn run(&mut self) -> CloseReason {
-        self.run_told::<LOGS>(|_| {}).await
+    pub fn run(&mut self) -> impl Future<Output = CloseReason> {
+        self.run_told::<LOGS>(|_| {})
     }
 
     /// As [`run`](Self::run), and tells what happens. `observe` may use the client.
-    pub async fn run_with(&mut self, observe: impl FnMut(Event<'_>)) -> CloseReason {
-        self.run_told::<true>(observe).await
+    pub fn run_with(
+        &mut self,
+        observe: impl FnMut(Event<'_>),
+    ) -> impl Future<Output = CloseReason> {
+        self.run_told::<true>(observe)
     }
 
     /// `TOPICS`: messages are told of with their topics.
