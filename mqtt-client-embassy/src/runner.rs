@@ -81,7 +81,6 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
             return reason;
         }
         let guard = Guard(shared);
-        let config = &self.options.config;
         let (min_ms, max_ms) = self.options.backoff_ms;
         let mut backoff = Backoff::new(min_ms, max_ms, STABLE_AFTER);
         let mut first = self.options.first_connect;
@@ -89,13 +88,17 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
         let close = loop {
             let reason = 'connection: {
                 let flushing = self.connector.flushing();
-                let open_at = Instant::now().saturating_add(pause);
-                let deadline = open_at.saturating_add(span(config.connect_timeout));
-                let opening = async {
-                    poll_fn(|cx| poll_due(open_at, cx)).await;
-                    self.connector.connect().await
+                let opened = {
+                    let open_at = Instant::now().saturating_add(pause);
+                    let deadline =
+                        open_at.saturating_add(span(self.options.config.connect_timeout));
+                    let opening = async {
+                        poll_fn(|cx| poll_due(open_at, cx)).await;
+                        self.connector.connect().await
+                    };
+                    unless_stopped(shared, deadline, pin!(opening)).await
                 };
-                let mut transport = match unless_stopped(shared, deadline, pin!(opening)).await {
+                let mut transport = match opened {
                     Ok(Ok(transport)) => transport,
                     Ok(Err(error)) => break 'connection DisconnectReason::Connect(error),
                     Err(Woken::Deadline) => {
@@ -144,8 +147,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                     // output
                     let turn = shared.with(|state| state.turn(Instant::now()));
                     let (transmit, is_last) = match turn {
-                        Turn::Write(transmit) => (Some(transmit), false),
-                        Turn::Close => (None, true),
+                        Turn::Write(transmit) => (transmit, false),
+                        Turn::Close(transmit) => (transmit, true),
                         Turn::Wait { reads, due, yields } => {
                             // nothing to write: input, or whatever comes first
                             let room = self.receive.get_mut(end..).unwrap_or_default();
@@ -203,16 +206,9 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             }
                         }
                     };
-                    let timeout = match is_last {
-                        true => LAST_WORDS,
-                        false => span(config.write_timeout),
-                    };
-                    let bytes = transmit
-                        .as_ref()
-                        .map_or(&[][..], |transmit| transmit.bytes());
                     let mut written = 0;
                     let failure = loop {
-                        let rest = bytes.get(written..).unwrap_or_default();
+                        let rest = transmit.bytes().get(written..).unwrap_or_default();
                         if rest.is_empty() && flushing == Flushing::AtEnd && !is_last {
                             break None;
                         }
@@ -221,6 +217,10 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                                 true => transport.flush().await.map(|()| 0),
                                 false => transport.write(rest).await,
                             }
+                        };
+                        let timeout = match is_last {
+                            true => LAST_WORDS,
+                            false => span(self.options.config.write_timeout),
                         };
                         let deadline = Instant::now().saturating_add(timeout);
                         match unless_stopped(shared, deadline, pin!(step)).await {
@@ -236,14 +236,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Err(Woken::Stopped) => break Some(DisconnectReason::Requested),
                         }
                     };
-                    let rest = bytes.len() - written;
-                    if let Some(transmit) = transmit {
-                        shared.with(|state| state.give_back(now(), transmit, written));
-                    }
-                    if failure.is_some() {
-                        // a write that failed, or was dropped, may have passed on all of it
-                        shared.with(|state| state.session.handle_written(now(), rest));
-                    }
+                    let has_failed = failure.is_some();
+                    shared.with(|state| state.give_back(now(), transmit, written, has_failed));
                     if is_last {
                         // what did not get out by now is lost
                         break DisconnectReason::Cycled;

@@ -19,10 +19,10 @@ pub(crate) struct Transmit<'a> {
 /// What the runner is to do next.
 #[derive(Debug)]
 pub(crate) enum Turn<'a> {
-    /// Write these bytes; they come back by [`State::give_back`].
+    /// Write these bytes, which come back by [`State::give_back`].
     Write(&'a mut Transmit<'a>),
-    /// Close the transport.
-    Close,
+    /// The same, but there are none: flush and close the transport.
+    Close(&'a mut Transmit<'a>),
     /// Wait for input, for a change and for the time.
     Wait {
         /// Let the other tasks have their turn, and no more.
@@ -96,7 +96,9 @@ impl<'a> State<'a> {
             return Turn::Write(transmit);
         }
         if self.session.wants_close() {
-            return Turn::Close;
+            if let Some(transmit) = self.transmit.take() {
+                return Turn::Close(transmit);
+            }
         }
         let yields = self.wants_to_yield();
         Turn::Wait {
@@ -133,14 +135,16 @@ impl<'a> State<'a> {
         self.accepted.wrapping_sub(self.session.waiting().into())
     }
 
-    /// The transport has taken so many of the bytes to be written.
+    /// The transport has taken so many of the bytes to be written. One that has failed may have passed on all of them.
     pub(crate) fn give_back(
         &mut self,
         now: Instant,
         transmit: &'a mut Transmit<'a>,
         written: usize,
+        has_failed: bool,
     ) {
-        self.session.handle_written(now, written);
+        let passed_on = if has_failed { transmit.len } else { written };
+        self.session.handle_written(now, passed_on);
         self.written = self.written.wrapping_add(written as u32);
         if written >= transmit.len {
             transmit.len = 0;
