@@ -42,34 +42,28 @@ pub(crate) struct Shared<'a, M> {
 }
 
 #[derive(Debug)]
+// In this order: what is near to the beginning is reached by the short instructions of a small processor.
+#[repr(C)]
 pub(crate) struct State<'a> {
-    pub(crate) session: Session<Board<'a>>,
-    pub(crate) outbox: Outbox<'a>,
     pub(crate) queue: Queue<'a>,
-    pub(crate) routes: Routes<'a>,
     /// `None` while the runner writes it.
     pub(crate) transmit: Option<&'a mut Transmit<'a>>,
-    pub(crate) wakers: Wakers<'a>,
-    runner: WakerRegistration,
+    pub(crate) connection: ConnectionState,
     /// Something has changed since the runner looked.
     changed: bool,
-    pub(crate) connection: ConnectionState,
-    pub(crate) stop: Stop,
-    /// [`State::leave`], once the client is to end.
-    leave: Option<fn(&mut Self, Option<Instant>) -> Instant>,
-    pub(crate) reading: Reading,
     /// Consumers stall, and reading has gone on all the same.
     pub(crate) discards: bool,
     /// A message was given back since.
     has_released: bool,
-    /// Bytes at the front of the receive buffer that are payload of the message that is arriving.
-    pub(crate) payload_ahead: usize,
+    pub(crate) reading: Reading,
+    /// Why the last stream was given up.
+    pub(crate) cut: ReadError,
+    pub(crate) unmatched: Unmatched,
+    pub(crate) unmatched_holder: Holder,
     /// The message whose publisher was told that it is its turn.
     pub(crate) awaited: Option<mqtt_codec::wire::PacketId>,
-    /// How publishers are asked who hand out payloads, once there was one.
-    supplied: Option<fn(&mut Self, Asked) -> bool>,
-    /// QoS 1 messages accepted, from the start, modulo 2³².
-    pub(crate) accepted: u32,
+    pub(crate) wakers: Wakers<'a>,
+    runner: WakerRegistration,
     /// Bytes handed out and written, from the start, modulo 2³².
     pub(crate) staged: u32,
     pub(crate) written: u32,
@@ -77,13 +71,21 @@ pub(crate) struct State<'a> {
     closed_at: u32,
     /// Connections that have ended, and failed attempts, modulo 2³².
     pub(crate) links: u32,
-    /// Why the last stream was given up.
-    pub(crate) cut: ReadError,
-    pub(crate) unmatched: Unmatched,
+    /// QoS 1 messages accepted, from the start, modulo 2³².
+    pub(crate) accepted: u32,
+    pub(crate) outbox: Outbox<'a>,
+    pub(crate) routes: Routes<'a>,
+    /// Bytes at the front of the receive buffer that are payload of the message that is arriving.
+    pub(crate) payload_ahead: usize,
+    pub(crate) stats: Stats,
+    pub(crate) stop: Stop,
+    /// [`State::leave`], once the client is to end.
+    leave: Option<fn(&mut Self, Option<Instant>) -> Instant>,
+    /// How publishers are asked who hand out payloads, once there was one.
+    supplied: Option<fn(&mut Self, Asked) -> bool>,
     /// [`UNSUBSCRIBING`], if subscriptions may end.
     pub(crate) unsubscribing: Option<&'static Unsubscribing>,
-    pub(crate) unmatched_holder: Holder,
-    pub(crate) stats: Stats,
+    pub(crate) session: Session<Board<'a>>,
 }
 
 /// How the application ends the client.
