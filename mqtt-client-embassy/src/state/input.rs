@@ -36,7 +36,6 @@ impl<'a> State<'a> {
         if let Some(payload) = bytes.get(..self.payload_ahead).filter(|p| !p.is_empty()) {
             let n = self.queue.fill(payload);
             self.payload_ahead -= n;
-            self.seat();
             return Ok((n, Brought::Something));
         }
         let (consumed, input) = self.session.handle_input(now, bytes)?;
@@ -110,7 +109,6 @@ impl<'a> State<'a> {
             _ => Brought::Something,
         };
         let done = consumed - self.payload_ahead.min(consumed);
-        self.seat();
         Ok((done, brought))
     }
 
