@@ -113,7 +113,7 @@ impl<'a> State<'a> {
     }
 
     /// Whether bytes may be taken from the receive buffer; holds reading up, or goes on with it.
-    pub(crate) fn may_read(&mut self, now: Instant) -> bool {
+    fn may_read(&mut self, now: Instant) -> bool {
         let may = match self.reading {
             Reading::Blocked => !self.session.is_ack_full(),
             Reading::On | Reading::Held | Reading::Yielded => self.seat(),

@@ -4,7 +4,7 @@ use embassy_time::Instant as Clock;
 use mqtt_codec::session::{Instant, Next};
 use mqtt_codec::wire::Dup;
 
-use super::{Asked, Reading, State, clock::at, copy, item::Payload};
+use super::{Asked, Reading, State, copy, item::Payload};
 use crate::{ConnectionState, Options, ReadError};
 
 /// Bytes on their way to the transport.
@@ -103,7 +103,7 @@ impl<'a> State<'a> {
         let yields = self.wants_to_yield();
         Turn::Wait {
             yields,
-            reads: !yields && self.may_read(at(clock)),
+            reads: self.reading == Reading::On,
             due: self.next_due(clock),
         }
     }
