@@ -59,7 +59,6 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
 impl<'a> State<'a> {
     /// The oldest message for an inbox. What matches no subscription, or one whose inbox was dropped, is for that of the
     /// unmatched.
-    #[inline(never)]
     fn take(&mut self, route: u16) -> Option<&'a mut Received<'a>> {
         let routes = &self.routes;
         let is_held = |other| matches!(routes.holder(other), None | Some(Holder::Nobody));
