@@ -124,7 +124,6 @@ enum Phase {
 
 impl<'a> Queue<'a> {
     /// Each message gets its block of `len` bytes.
-    #[inline(never)]
     pub(crate) fn new(
         seats: &'a mut [Seat<'a>],
         received: &'a mut [Received<'a>],
