@@ -31,7 +31,8 @@ impl State<'_> {
 
     /// Has the client drain until then and end. A program that never calls this does not contain what that needs.
     pub(crate) fn drain(&mut self, until: Instant) {
-        self.stop = Stop::Draining(until);
+        self.stop = Stop::Draining;
+        self.leaves_until = until;
         self.leave = Some(Self::leave);
     }
 
@@ -45,23 +46,22 @@ impl State<'_> {
 
     /// When the client has to go on with its end; begins with the last words if that is by `now`.
     fn leave(&mut self, now: Option<Instant>) -> Instant {
-        let (until, is_draining) = match self.stop {
-            Stop::No => return Instant::MAX,
-            Stop::Draining(_) if self.is_drained() => (Instant::MIN, true),
-            Stop::Draining(until) => (until, true),
-            Stop::Leaving(until) => (until, false),
+        let is_draining = self.stop == Stop::Draining;
+        let until = match is_draining && self.is_drained() {
+            true => Instant::MIN,
+            false => self.leaves_until,
         };
         let Some(now) = now.filter(|&now| is_draining && until <= now) else {
             return until;
         };
         self.session.disconnect();
         // without a connection there is nobody to hear them
-        let limit = match self.session.wants_close() {
+        self.leaves_until = match self.session.wants_close() {
             true => now,
             false => now.saturating_add(LAST_WORDS),
         };
-        self.stop = Stop::Leaving(limit);
-        limit
+        self.stop = Stop::Leaving;
+        self.leaves_until
     }
 
     pub(crate) fn handle_due(&mut self, clock: Instant) -> Result<Due, Error> {

@@ -51,6 +51,7 @@ pub(crate) struct State<'a> {
     pub(crate) connection: ConnectionState,
     /// Something has changed since the runner looked.
     changed: bool,
+    pub(crate) stop: Stop,
     /// Consumers stall, and reading has gone on all the same.
     pub(crate) discards: bool,
     /// A message was given back since.
@@ -78,7 +79,8 @@ pub(crate) struct State<'a> {
     /// Bytes at the front of the receive buffer that are payload of the message that is arriving.
     pub(crate) payload_ahead: usize,
     pub(crate) stats: Stats,
-    pub(crate) stop: Stop,
+    /// How long what may leave has for it.
+    leaves_until: Instant,
     /// [`State::leave`], once the client is to end.
     leave: Option<fn(&mut Self, Option<Instant>) -> Instant>,
     /// How publishers are asked who hand out payloads, once there was one.
@@ -93,10 +95,10 @@ pub(crate) struct State<'a> {
 pub(crate) enum Stop {
     /// Not yet.
     No,
-    /// No more is accepted, and what waits may leave until then.
-    Draining(Instant),
-    /// DISCONNECT may take until then.
-    Leaving(Instant),
+    /// No more is accepted, and what waits may leave.
+    Draining,
+    /// DISCONNECT may leave.
+    Leaving,
 }
 
 /// Whether bytes are read from the transport.
@@ -180,6 +182,7 @@ impl<'a> State<'a> {
             connection: ConnectionState::Connecting,
             stop: Stop::No,
             leave: None,
+            leaves_until: Instant::MIN,
             reading: Reading::On,
             discards: false,
             has_released: false,
