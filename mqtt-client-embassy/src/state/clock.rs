@@ -68,11 +68,7 @@ impl State<'_> {
         if self.leave_if_due(clock) <= clock {
             return Ok(Due::Stopped);
         }
-        let now = at(clock);
-        if self.session.poll_timeout(now).is_none_or(|due| due > now) {
-            return Ok(Due::Nothing);
-        }
-        match self.session.handle_timeout(now) {
+        match self.session.handle_timeout(at(clock)) {
             Err(Error::Timeout(Timeout::Write)) if self.ask_publishers(Asked::Late) => {}
             result => result?,
         }
