@@ -4,10 +4,14 @@ use std::time::Duration;
 use client_tests::{Setup, World};
 use embedded_io_async::Write;
 use mqtt_client_embassy::{
-    CloseReason, ConnectionState, PublishError, QoS, Resources, Retain, Runner, new,
+    CloseReason, ConnectionState, Event, PublishError, QoS, Resources, Retain, Runner, new,
 };
 use mqtt_codec::wire::PacketType;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::mpsc,
+    task::spawn_local,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     adapter::{Dialler, leak, options},
@@ -116,6 +120,32 @@ async fn a_runner_that_has_ended_says_why_and_does_not_connect_again() {
         );
         assert_eq!(client.state(), ConnectionState::Closed(dropped));
         assert_eq!(world.links(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_topic_of_a_suspect_is_told_up_to_a_whole_character() {
+    run(async {
+        let world = World::default();
+        let topic = format!("x{}", "ä".repeat(25));
+        world.broker(|broker| broker.close_on_topic = Some(topic.clone()));
+        let resources = leak(Resources::<M, 1, 1, 1, 64, 48>::new());
+        let random: fn() -> u32 = || 0;
+        let options = leak(options(&Setup::default()));
+        let made = new(resources, options, Dialler(world.clone()), random);
+        let (client, mut runner) = made.unwrap();
+        let (told, mut suspects) = mpsc::unbounded_channel();
+        spawn_local(async move {
+            let tell = |event: Event<'_>| {
+                if let Event::Suspect { topic, .. } = event {
+                    let _ = told.send(topic.to_owned());
+                }
+            };
+            runner.run_with(tell).await
+        });
+        let _ack = client.try_enqueue(&topic, b"", Retain::No).unwrap();
+        assert_eq!(suspects.recv().await.unwrap(), topic[..47]);
     })
     .await;
 }
