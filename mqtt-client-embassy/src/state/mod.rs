@@ -260,9 +260,6 @@ impl<'a> State<'a> {
         if !self.outbox.fits(topic.as_bytes().len() + kept) {
             return Err(PublishError::Limit(Limit::Message));
         }
-        if self.session.is_full() {
-            return Err(PublishError::Limit(Limit::Outbox));
-        }
         let serial = self.accepted;
         let packet = self.outbox.put(serial, topic, retain, payload);
         let packet = packet.ok_or(PublishError::Limit(Limit::Outbox))?;
