@@ -232,7 +232,6 @@ impl<'a> State<'a> {
         self.wake_runner();
     }
 
-    #[inline(never)]
     pub(crate) fn settle(&mut self, token: Option<AckToken>, settlement: Settlement) {
         match (token, settlement) {
             (None, _) => {}

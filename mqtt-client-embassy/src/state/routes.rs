@@ -183,7 +183,6 @@ impl<'a> Routes<'a> {
     }
 
     /// The first subscription that this topic matches, with who has its inbox.
-    #[inline(never)]
     pub(crate) fn matching(&self, topic: TopicName<'_>) -> Match {
         let mut found = Match::None;
         for (index, route) in self.routes.iter().enumerate() {
