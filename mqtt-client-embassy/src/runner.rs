@@ -156,7 +156,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             let yields = yields || reads_in_a_row >= READS;
                             let mut yielded = 0;
                             let mut read = pin!(transport.read(room));
-                            let moved = poll_fn(|cx| {
+                            let moved = poll_fn(move |cx| {
                                 if yields {
                                     if yielded == ROUNDS {
                                         return Poll::Ready(Moved::Due);
