@@ -1,4 +1,4 @@
-use core::fmt;
+use core::{fmt, future::Future};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
@@ -43,16 +43,17 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Result<Message<'a, M>, SubscribeError> {
-        let (route, shared) = (self.route, self.client.shared);
-        let next = self.client.until(|state| {
-            if let Some(taken) = state.take(route) {
+    #[allow(clippy::should_implement_trait, reason = "an iterator does not wait")]
+    pub fn next(&mut self) -> impl Future<Output = Result<Message<'a, M>, SubscribeError>> {
+        let shared = self.client.shared;
+        let (route, acknowledge) = (self.route, self.acknowledge);
+        self.client.until(move |state| match state.take(route) {
+            Some(received) => {
                 state.wake_runner();
-                return Some(Ok(taken));
+                Some(Ok(Message::new(shared, received, acknowledge)))
             }
-            state.ended(route).map(Err)
-        });
-        Ok(Message::new(shared, next.await?, self.acknowledge))
+            None => state.ended(route).map(Err),
+        })
     }
 }
 
