@@ -205,14 +205,14 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 24_682,
-        state: 976,
-        future: 376,
+        flash: 18_556,
+        state: 944,
+        future: 264,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 22_914,
-        state: 976,
-        future: 376,
+        flash: 17_908,
+        state: 944,
+        future: 264,
     },
 ];
