@@ -2,9 +2,9 @@
 //!
 //! On a board the connector is `TcpConnector` over embassy-net, and the executor and the clock are the board's; the
 //! rest is the same.
-use std::{io, net::TcpStream, process::exit};
+use std::{io, process::exit};
 
-use async_io::Async;
+use async_net::TcpStream;
 use embassy_executor::Spawner;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Timer};
@@ -85,18 +85,20 @@ async fn measure(client: Client<'static, Mutex>) {
     }
 }
 
-/// Sockets of the host. Their `read` is cancel-safe: a future that is dropped has read nothing.
+/// Sockets of the host that never block the executor: what blocked it would stop every task, and the clock that bounds
+/// the attempt. Their `read` is cancel-safe: a future that is dropped has read nothing.
 struct StdTcp(String);
 
 impl Connector for StdTcp {
-    type Connection<'c> = FromFutures<Async<TcpStream>>;
+    type Connection<'c> = FromFutures<TcpStream>;
 
     async fn connect(&mut self) -> Result<Self::Connection<'_>, ConnectError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => ConnectError::UnknownHost,
             _ => ConnectError::Transport(error.kind().into()),
         };
-        let stream = TcpStream::connect(&self.0).and_then(Async::new);
+        // the name is looked up each time, and each of its addresses tried in turn
+        let stream = TcpStream::connect(self.0.as_str()).await;
         stream.map(FromFutures::new).map_err(failed)
     }
 
