@@ -9,7 +9,7 @@ pub struct Topics {
     pub heap: &'static str,
 }
 
-/// The [`Topics`] that begin with this prefix, a literal or `env!(..)`.
+/// The [`Topics`] that begin with this prefix, a literal or a macro that gives one.
 #[macro_export]
 macro_rules! topics {
     ($prefix:expr) => {
