@@ -9,10 +9,12 @@ mod settings;
 mod wifi;
 
 use embassy_executor::Spawner;
-use embassy_time::Duration;
+use embassy_time::{Duration, Timer};
 use esp_backtrace as _;
 use esp_hal::{
+    delay::Delay,
     gpio::{Output, OutputConfig},
+    system::software_reset,
     timer::timg::TimerGroup,
 };
 use log::LevelFilter;
@@ -22,6 +24,11 @@ esp_bootloader_esp_idf::esp_app_desc!();
 
 /// Between two reports of uptime and heap.
 const PERIOD: Duration = Duration::from_secs(60);
+/// From the end of the application to a new start. The broker has refused login, client id or subscription: back soon
+/// after somebody has mended that, and too seldom for a broker to lock the account for it.
+const RESTART_AFTER: Duration = Duration::from_secs(300);
+/// From a panic to a new start, in milliseconds: time to read why, and no storm of connections if each start ends so.
+const PANIC_PAUSE: u32 = 5_000;
 
 #[esp_rtos::main]
 async fn main(spawner: Spawner) -> ! {
@@ -46,9 +53,12 @@ async fn main(spawner: Spawner) -> ! {
     let stack = network::start(spawner, interface);
     let client = broker::start(spawner, stack).expect("the settings are right");
     let ended = mqboard_core::run(client, &mut devices, &settings::TOPICS, PERIOD).await;
-    // The broker has refused the settings, which trying again would not change: the log says why.
-    log::error!("the application has ended: {ended:?}");
-    core::future::pending().await
+    log::error!(
+        "the application has ended: {ended:?}; a new start in {} s",
+        RESTART_AFTER.as_secs()
+    );
+    Timer::after(RESTART_AFTER).await;
+    software_reset()
 }
 
 /// What the application switches and reads.
@@ -73,5 +83,6 @@ impl Board for Devices {
 // SAFETY: esp-backtrace declares it with this signature, and with its feature `custom-halt` nobody else defines it.
 #[unsafe(export_name = "custom_halt")]
 extern "Rust" fn start_again() -> ! {
-    esp_hal::system::software_reset()
+    Delay::new().delay_millis(PANIC_PAUSE);
+    software_reset()
 }
