@@ -37,9 +37,10 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     for chip in CHIPS {
         let &Chip { name, target, .. } = chip;
         let shell = &workspace.shell;
+        // Not quiet, which would hide that no network is set.
         cmd!(
             shell,
-            "cargo build --quiet --release --locked --features {name} --target {target}"
+            "cargo build --release --locked --features {name} --target {target}"
         )
         .run()?;
         let program = workspace
@@ -54,7 +55,6 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
         )
         .quiet()
         .ignore_stdout()
-        .ignore_stderr()
         .run()?;
         let bytes =
             fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
@@ -74,6 +74,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
         "bytes", "image", "RAM code", "statics", "stack", "of RAM"
     );
     println!("{}", lines.join("\n"));
+    println!("The files contain the settings of {ESP32_FIRMWARE}, passwords too.");
     Ok(())
 }
 
