@@ -129,10 +129,10 @@ impl Router {
                 .is_some_and(|sub| sub.filter.filter().matches(topic))
         });
         for index in exact.into_iter().chain(patterns) {
-            for attachment in self.subscriptions[index]
-                .iter()
-                .flat_map(|sub| &sub.attachments)
-            {
+            // the streams of a refused one have ended, or go on without it
+            let sub = self.subscriptions[index].as_ref();
+            let sub = sub.filter(|sub| sub.phase != Phase::Refused);
+            for attachment in sub.iter().flat_map(|sub| &sub.attachments) {
                 if !found.contains(&attachment.queue) {
                     found.push(attachment.queue);
                 }

@@ -8,6 +8,7 @@ mod ergonomics;
 mod foreign_code;
 mod panics;
 mod peers;
+mod routes;
 mod runtime;
 mod sources;
 mod streams;

@@ -1,0 +1,53 @@
+//! Messages for several streams, and for streams that come and go.
+use std::{future::Future, time::Duration};
+
+use client_tests::{Setup, World};
+use mqtt_client::{Client, QoS, StreamError, Subscription};
+use mqtt_codec::wire::PacketType;
+use tokio::time::timeout;
+
+use crate::adapter::options;
+
+const QOS1: QoS = QoS::AtLeastOnce;
+
+async fn connected(world: &World, setup: &Setup) -> Client {
+    Client::connect(options(world, setup)).await.unwrap()
+}
+
+/// Under the paused clock, one that hangs ends at once.
+async fn in_time<F: Future>(future: F) -> F::Output {
+    let limit = timeout(Duration::from_secs(24 * 3_600), future);
+    limit.await.expect("it comes to its end")
+}
+
+async fn next_payload(stream: &mut Subscription) -> Vec<u8> {
+    let message = in_time(stream.next()).await.unwrap().unwrap();
+    message.payload().to_vec()
+}
+
+/// Nobody reads a stream behind its end: what lay there would hold up the acknowledgement of every later message.
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_renewal_was_refused_gets_no_more_messages() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut refused = client.subscribe("a", QOS1).await.unwrap();
+    let mut all = client.subscribe("#", QOS1).await.unwrap();
+    world.broker(|broker| {
+        broker.swallows = true;
+        broker.forget_session("client");
+    });
+    world.arrived(PacketType::Connect, 2).await;
+    world.inject(&[0x20, 2, 0, 0]);
+    let requests = world.arrived(PacketType::Subscribe, 3).await;
+    let id = &requests[2].bytes()[2..4];
+    world.inject(&[0x90, 4, id[0], id[1], 0x80, 1]);
+    let refusal = in_time(refused.next()).await;
+    assert!(
+        matches!(refusal, Some(Err(StreamError::Refused { .. }))),
+        "{refusal:?}"
+    );
+    assert!(in_time(refused.next()).await.is_none());
+    world.inject(b"\x32\x06\x00\x01a\x00\x07x");
+    assert_eq!(next_payload(&mut all).await, b"x");
+    in_time(world.arrived(PacketType::PubAck, 1)).await;
+}
