@@ -57,6 +57,8 @@ pub(crate) struct Receipt {
 
 pub(crate) struct Shares {
     left: AtomicUsize,
+    /// A stream's consumer has settled its share.
+    settled: AtomicBool,
     given_up: AtomicBool,
 }
 
@@ -78,6 +80,17 @@ pub(crate) enum AckMode {
 pub(crate) enum Settlement {
     Acknowledged,
     GivenUp,
+}
+
+/// What it means that a stream leaves its share of a message unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing: another stream has the message, too.
+    ToOthers,
+    /// The share is the last one; the other streams' consumers have settled theirs.
+    Last,
+    /// Nobody has seen the message.
+    Unseen,
 }
 
 impl Message {
@@ -176,6 +189,7 @@ impl Receipt {
         let shares = (streams > 1).then(|| {
             Arc::new(Shares {
                 left: AtomicUsize::new(streams),
+                settled: AtomicBool::new(false),
                 given_up: AtomicBool::new(false),
             })
         });
@@ -187,6 +201,7 @@ impl Receipt {
         let Some(shares) = &self.shares else {
             return Some(settlement);
         };
+        shares.settled.store(true, Ordering::Relaxed);
         if settlement == Settlement::GivenUp {
             shares.given_up.store(true, Ordering::Relaxed);
         }
@@ -199,5 +214,21 @@ impl Receipt {
         } else {
             Settlement::Acknowledged
         })
+    }
+
+    /// Leaves one stream's share unread. The last one stays, to be settled.
+    pub(crate) fn leave(&self) -> Left {
+        let Some(shares) = &self.shares else {
+            return Left::Unseen;
+        };
+        let others = |left: usize| (left > 1).then(|| left - 1);
+        let left = shares
+            .left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, others);
+        match left {
+            Ok(_) => Left::ToOthers,
+            Err(_) if shares.settled.load(Ordering::Relaxed) => Left::Last,
+            Err(_) => Left::Unseen,
+        }
     }
 }

@@ -185,7 +185,8 @@ impl<'a> IntoFuture for Unsubscribe<'a> {
 ///
 /// Dropping it unsubscribes in a [`Transient`](crate::SessionStart::Transient) session; in one that persists it only lets go:
 /// QoS 1 messages are held for the next stream, those it had not taken beyond the bounds of the default queue if need
-/// be ([`ConnectOptions::queue`](crate::ConnectOptions::queue)): it takes nothing more until it has room again. With
+/// be ([`ConnectOptions::queue`](crate::ConnectOptions::queue)): it takes nothing more until it has room again. What it had not
+/// taken and another stream matches is for that one alone, whatever its bounds. With
 /// [`Unmatched::Discard`](crate::Unmatched::Discard) they are acknowledged instead, and dropped, as those at QoS 0 always are;
 /// both are [counted](crate::Stats::dropped_unmatched). Use [`Client::unsubscribe`] to end the subscription.
 pub struct Subscription {

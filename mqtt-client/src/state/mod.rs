@@ -35,7 +35,7 @@ use crate::{
     client::{Undelivered, UndeliveredMessage},
     error::{CloseReason, ClosedError, PublishError, StreamError},
     events::{ConnectionState, Event},
-    message::{Queued, Settlement},
+    message::{Left, Queued, Receipt, Settlement},
     options::{Filter, SessionStart, Tuning, Unmatched},
     stats::Stats,
 };
@@ -340,10 +340,8 @@ impl State {
         }
         let rest = queue.extract(|_| true);
         let blocks = queue.blocks;
-        for queued in batch.drain(..).chain(rest) {
-            let is_wanted = self.router.is_subscribed(queued.content.topic());
-            self.leave_unread(shared, queued, is_wanted);
-        }
+        let unread = batch.drain(..).chain(rest).collect();
+        self.leave_unread(shared, unread, |router, topic| router.is_subscribed(topic));
         if blocks || self.router.queue(self.default_queue).len() > 0 {
             let queue = self.router.queue(self.default_queue);
             queue.wake(&mut self.deferred);
@@ -355,24 +353,49 @@ impl State {
         self.default_stream = DefaultStream::Free;
         let queue = self.router.queue(self.default_queue);
         queue.put_back(batch);
-        for queued in queue.extract(|_| true) {
-            let is_wanted = !self.router.is_ended(queued.content.topic());
-            self.leave_unread(shared, queued, is_wanted);
-        }
+        let unread = queue.extract(|_| true);
+        self.leave_unread(shared, unread, |router, topic| !router.is_ended(topic));
     }
 
-    /// Holds a message that a stream had not taken for the next one, or settles it: what nobody takes must not hold up
-    /// the acknowledgements behind it.
-    fn leave_unread(&mut self, shared: &Shared, queued: Queued, is_wanted: bool) {
-        if queued.receipt.is_none() {
-            self.stats.dropped_unmatched += 1;
-        } else if shared.unattached() == Unattached::Unsubscribe {
-            self.settle_queued(&queued, Settlement::GivenUp);
-        } else if is_wanted && shared.tuning.unmatched == Unmatched::Hold {
-            self.router.queue(self.default_queue).push_queued(queued);
-        } else {
-            self.stats.dropped_unmatched += 1;
-            self.settle_queued(&queued, Settlement::Acknowledged);
+    /// Hands messages that a stream had not taken to those who want them too, holds them for the next one, or settles
+    /// them: what nobody takes must not hold up the acknowledgements behind it.
+    fn leave_unread(
+        &mut self,
+        shared: &Shared,
+        unread: Vec<Queued>,
+        is_wanted: impl Fn(&Router, TopicName<'_>) -> bool,
+    ) {
+        let mut moved = Vec::new();
+        for queued in unread {
+            let topic = queued.content.topic();
+            let left = queued.receipt.as_ref().map(Receipt::leave);
+            match left {
+                Some(Left::ToOthers) => {}
+                Some(Left::Last) => self.settle_queued(&queued, Settlement::Acknowledged),
+                // a stream that is younger than the message
+                Some(Left::Unseen) if self.router.matching(topic) > 0 => {
+                    moved.push((self.router.matched(0), queued));
+                }
+                Some(Left::Unseen) if shared.unattached() == Unattached::Unsubscribe => {
+                    self.settle_queued(&queued, Settlement::GivenUp);
+                }
+                Some(Left::Unseen)
+                    if is_wanted(&self.router, topic)
+                        && shared.tuning.unmatched == Unmatched::Hold =>
+                {
+                    self.router.queue(self.default_queue).push_queued(queued);
+                }
+                Some(Left::Unseen) => {
+                    self.stats.dropped_unmatched += 1;
+                    self.settle_queued(&queued, Settlement::Acknowledged);
+                }
+                None => self.stats.dropped_unmatched += 1,
+            }
+        }
+        for (key, queued) in moved.into_iter().rev() {
+            let queue = self.router.queue(key);
+            queue.push_older(queued);
+            queue.wake(&mut self.deferred);
         }
     }
 

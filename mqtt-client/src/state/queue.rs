@@ -154,6 +154,12 @@ impl Queue {
         self.items.push_back(queued);
     }
 
+    /// The same for one that is older than those that are queued.
+    pub(crate) fn push_older(&mut self, queued: Queued) {
+        self.queued.add(&queued);
+        self.items.push_front(queued);
+    }
+
     /// Undoes [`take_batch`](Self::take_batch) for what is left of the batch.
     pub(crate) fn put_back(&mut self, batch: &mut VecDeque<Queued>) {
         batch.append(&mut self.items);

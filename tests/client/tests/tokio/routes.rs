@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 use client_tests::{Setup, World};
 use mqtt_client::{Client, QoS, StreamError, Subscription};
 use mqtt_codec::wire::PacketType;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::adapter::options;
 
@@ -23,6 +23,15 @@ async fn in_time<F: Future>(future: F) -> F::Output {
 async fn next_payload(stream: &mut Subscription) -> Vec<u8> {
     let message = in_time(stream.next()).await.unwrap().unwrap();
     message.payload().to_vec()
+}
+
+async fn queued(client: &Client, count: u64) {
+    let reached = async {
+        while client.stats().queued_messages < count {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    in_time(reached).await;
 }
 
 /// Nobody reads a stream behind its end: what lay there would hold up the acknowledgement of every later message.
@@ -49,5 +58,38 @@ async fn a_stream_whose_renewal_was_refused_gets_no_more_messages() {
     assert!(in_time(refused.next()).await.is_none());
     world.inject(b"\x32\x06\x00\x01a\x00\x07x");
     assert_eq!(next_payload(&mut all).await, b"x");
+    in_time(world.arrived(PacketType::PubAck, 1)).await;
+}
+
+/// It would hold up the acknowledgement of every later message, for the one who reads them.
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_stream_leaves_unread_is_not_held_for_others_that_have_it() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let sleeps = client.subscribe("t", QOS1).await.unwrap();
+    let mut stream = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"0", QOS1));
+    queued(&client, 2).await;
+    drop(sleeps);
+    for n in 1..50 {
+        world.broker(|broker| broker.publish("t", n.to_string().as_bytes(), QOS1));
+    }
+    for n in 0..50 {
+        assert_eq!(next_payload(&mut stream).await, n.to_string().as_bytes());
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_stream_leaves_unread_goes_to_the_stream_that_replaces_it() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let old = client.subscribe("t/+", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t/a", b"0", QOS1));
+    queued(&client, 1).await;
+    let mut new = client.subscribe("t/+", QOS1).await.unwrap();
+    drop(old);
+    assert_eq!(next_payload(&mut new).await, b"0");
     in_time(world.arrived(PacketType::PubAck, 1)).await;
 }
