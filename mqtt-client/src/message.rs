@@ -52,6 +52,8 @@ pub(crate) struct Queued {
 #[derive(Clone)]
 pub(crate) struct Receipt {
     pub(crate) token: AckToken,
+    /// Whose session the message belongs to: see [`State::session_number`](crate::state::State::session_number).
+    pub(crate) session: u32,
     pub(crate) shares: Option<Arc<Shares>>,
 }
 
@@ -185,7 +187,7 @@ impl Acker {
 }
 
 impl Receipt {
-    pub(crate) fn new(token: AckToken, streams: usize) -> Self {
+    pub(crate) fn new(token: AckToken, session: u32, streams: usize) -> Self {
         let shares = (streams > 1).then(|| {
             Arc::new(Shares {
                 left: AtomicUsize::new(streams),
@@ -193,7 +195,11 @@ impl Receipt {
                 given_up: AtomicBool::new(false),
             })
         });
-        Self { token, shares }
+        Self {
+            token,
+            session,
+            shares,
+        }
     }
 
     /// Settles one stream's share; with the last one, what is to become of the message.

@@ -7,7 +7,7 @@ use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 use super::Item;
 use crate::{
     events::{Event, SessionState},
-    message::{Receipt, Settlement},
+    message::{Queued, Receipt, Settlement},
     options::Unmatched,
     state::{Arrival, Body, DefaultStream, FullQueues, Shared, State, Unattached},
 };
@@ -124,14 +124,20 @@ impl State {
         }
         match session {
             SessionPresent::Absent => {
+                self.session_number += 1;
                 self.stats.discarded_while_stalled += parked;
                 self.router.handle_session_absent();
                 SessionState::New
             }
             SessionPresent::Present => {
                 // the broker sends again what nobody has acknowledged: what still lies in a queue would come twice
+                let session = self.session_number;
+                let comes_again = |queued: &Queued| {
+                    let receipt = queued.receipt.as_ref();
+                    receipt.is_some_and(|receipt| receipt.session == session)
+                };
                 for queue in self.router.queues() {
-                    queue.extract(|queued| queued.receipt.is_some());
+                    queue.extract(comes_again);
                 }
                 SessionState::Resumed
             }
@@ -200,7 +206,7 @@ impl State {
                 return false;
             }
         }
-        let receipt = token.map(|token| Receipt::new(token, matching));
+        let receipt = token.map(|token| Receipt::new(token, self.session_number, matching));
         for index in 0..matching {
             let key = self.router.matched(index);
             self.push(key, arrival, receipt.clone());
@@ -231,7 +237,8 @@ impl State {
             if self.waits_for_room(arrival) && self.router.queue(key).blocks(arrival) {
                 return false;
             }
-            self.push(key, arrival, token.map(|token| Receipt::new(token, 1)));
+            let receipt = token.map(|token| Receipt::new(token, self.session_number, 1));
+            self.push(key, arrival, receipt);
         }
         self.count_received(arrival.qos);
         true

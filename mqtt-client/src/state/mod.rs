@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) room: Room,
     /// QoS 0 messages lost with the last connection.
     pub(crate) lost_qos0: u64,
+    /// The broker's session, counted from the start: messages of an earlier one come from no broker again.
+    pub(crate) session_number: u32,
     /// Received QoS 1 messages that found no room before their connection ended, since the last CONNACK.
     pub(crate) parked_at_end: u64,
     /// Futures of `connect` that wait for the answers to declared subscriptions.
@@ -152,6 +154,7 @@ impl Shared {
                 outbox_bytes: 0,
                 room: Room::default(),
                 lost_qos0: 0,
+                session_number: 0,
                 parked_at_end: 0,
                 settling: Vec::new(),
                 flushes: Vec::new(),

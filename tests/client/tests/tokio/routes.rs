@@ -34,6 +34,28 @@ async fn queued(client: &Client, count: u64) {
     in_time(reached).await;
 }
 
+/// The session that they came with is gone: no later connection brings them again.
+#[tokio::test(start_paused = true)]
+async fn messages_that_outlived_their_session_outlive_a_resumed_connection_too() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut stream = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"first", QOS1));
+    queued(&client, 1).await;
+    world.broker(|broker| broker.forget_session("client"));
+    world.arrived(PacketType::Subscribe, 2).await;
+    world.broker(|broker| broker.publish("t", b"second", QOS1));
+    queued(&client, 2).await;
+    world.cut();
+    world.dialed(3).await;
+    client.publish("u", "x").qos(QOS1).await.unwrap();
+    assert_eq!(next_payload(&mut stream).await, b"first");
+    assert_eq!(next_payload(&mut stream).await, b"second");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
+    assert_eq!(client.stats().queued_messages, 0);
+}
+
 /// Nobody reads a stream behind its end: what lay there would hold up the acknowledgement of every later message.
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_renewal_was_refused_gets_no_more_messages() {
