@@ -29,7 +29,8 @@ pub enum ConnectionState {
 /// Whether the broker had a session for the client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
-    /// It went on with it.
+    /// It went on with it. If an attempt before had no answer, that may be a session that began then: the subscriptions are
+    /// renewed all the same.
     Resumed,
     /// It began a new one: subscriptions are renewed, unacknowledged messages sent as new.
     New,

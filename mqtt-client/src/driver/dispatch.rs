@@ -122,12 +122,18 @@ impl State {
         for queue in self.router.queues() {
             queue.blocks = false;
         }
+        let is_doubtful = mem::take(&mut self.is_session_doubtful);
         match session {
             SessionPresent::Absent => {
                 self.session_number += 1;
                 self.stats.discarded_while_stalled += parked;
                 self.router.handle_session_absent();
                 SessionState::New
+            }
+            SessionPresent::Present if is_doubtful => {
+                self.session_number += 1;
+                self.router.renew();
+                SessionState::Resumed
             }
             SessionPresent::Present => {
                 // the broker sends again what nobody has acknowledged: what still lies in a queue would come twice

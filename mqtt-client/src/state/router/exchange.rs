@@ -21,6 +21,11 @@ impl Router {
     /// The broker has forgotten the session.
     pub(crate) fn handle_session_absent(&mut self) {
         self.ended.clear();
+        self.renew();
+    }
+
+    /// The broker may know nothing of the subscriptions that it has acknowledged.
+    pub(crate) fn renew(&mut self) {
         for index in 0..self.subscriptions.len() {
             if let Some(Subscription {
                 phase: Phase::Active(_),

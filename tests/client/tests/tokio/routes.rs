@@ -115,3 +115,20 @@ async fn what_a_dropped_stream_leaves_unread_goes_to_the_stream_that_replaces_it
     assert_eq!(next_payload(&mut new).await, b"0");
     in_time(world.arrived(PacketType::PubAck, 1)).await;
 }
+
+/// The broker has a new session by then, which knows nothing of them.
+#[tokio::test(start_paused = true)]
+async fn subscriptions_are_renewed_when_the_connack_of_a_new_session_was_lost() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut stream = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"first", QOS1));
+    queued(&client, 1).await;
+    world.cut_after_output(2);
+    world.broker(|broker| broker.forget_session("client"));
+    world.dialed(3).await;
+    client.publish("u", "x").qos(QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"second", QOS1));
+    assert_eq!(next_payload(&mut stream).await, b"first");
+    assert_eq!(next_payload(&mut stream).await, b"second");
+}
