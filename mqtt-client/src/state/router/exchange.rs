@@ -124,7 +124,8 @@ impl Router {
         };
         for attachment in &mut sub.attachments {
             // asked for while SUBSCRIBE was under way: the next one is theirs
-            if sub.again && attachment.outcome.is_none() {
+            let is_next = sub.again && attachment.outcome.is_none();
+            if is_next || attachment.is_over() {
                 continue;
             }
             attachment.outcome = Some(Ok(qos));
@@ -148,27 +149,29 @@ impl Router {
         let Some(sub) = self.subscriptions[index].as_mut() else {
             return;
         };
+        let mut ended = Vec::new();
         for attachment in &mut sub.attachments {
-            let Some(queue) = self.queues[attachment.queue].as_mut() else {
+            // as for those that are granted; one that was refused before has been told
+            let is_next = sub.again && attachment.outcome.is_none();
+            if is_next || attachment.is_over() {
                 continue;
-            };
-            // one that was refused before has been told
-            if !matches!(attachment.outcome, Some(Err(_))) {
-                queue.refusals.push_back(sub.filter.clone());
             }
             attachment.outcome = Some(Err(Refused));
-            queue.wake(deferred);
+            ended.push(attachment.queue);
+            if let Some(queue) = self.queues[attachment.queue].as_mut() {
+                queue.refusals.push_back(sub.filter.clone());
+                queue.wake(deferred);
+            }
         }
         self.finished.append(&mut sub.unsubscribers);
         sub.abandoned = false;
         let orphaned = sub.attachments.is_empty();
         let again = std::mem::take(&mut sub.again);
-        let queues: Vec<usize> = sub.attachments.iter().map(|other| other.queue).collect();
         self.set_phase(index, if again { Phase::Wanted } else { Phase::Refused });
         if orphaned && !again {
             self.remove(index, deferred);
         }
-        self.end_streams(queues, deferred);
+        self.end_streams(ended, deferred);
     }
 
     fn collect(&mut self, from: Phase, to: Phase) -> Vec<Request> {

@@ -73,6 +73,13 @@ struct Attachment {
     outcome: Option<Granted>,
 }
 
+impl Attachment {
+    /// The broker refused it: the stream has ended, or goes on without this filter, whoever is granted it later.
+    fn is_over(&self) -> bool {
+        matches!(self.outcome, Some(Err(Refused)))
+    }
+}
+
 /// The broker's answer to one filter.
 pub(crate) type Granted = Result<QoS, Refused>;
 
@@ -129,10 +136,9 @@ impl Router {
                 .is_some_and(|sub| sub.filter.filter().matches(topic))
         });
         for index in exact.into_iter().chain(patterns) {
-            // the streams of a refused one have ended, or go on without it
-            let sub = self.subscriptions[index].as_ref();
-            let sub = sub.filter(|sub| sub.phase != Phase::Refused);
-            for attachment in sub.iter().flat_map(|sub| &sub.attachments) {
+            let sub = self.subscriptions[index].iter();
+            let attachments = sub.flat_map(|sub| &sub.attachments);
+            for attachment in attachments.filter(|attachment| !attachment.is_over()) {
                 if !found.contains(&attachment.queue) {
                     found.push(attachment.queue);
                 }
@@ -292,13 +298,10 @@ impl Router {
 
     /// Whether one of the stream's filters is not refused.
     pub(crate) fn is_attached(&self, queue: usize) -> bool {
-        self.subscriptions.iter().flatten().any(|sub| {
-            sub.phase != Phase::Refused
-                && sub
-                    .attachments
-                    .iter()
-                    .any(|attachment| attachment.queue == queue)
-        })
+        let subscriptions = self.subscriptions.iter().flatten();
+        subscriptions
+            .flat_map(|sub| &sub.attachments)
+            .any(|attachment| attachment.queue == queue && !attachment.is_over())
     }
 
     /// The client ends: nobody gets an answer any more.

@@ -1,5 +1,8 @@
 //! Messages for several streams, and for streams that come and go.
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, IntoFuture},
+    time::Duration,
+};
 
 use client_tests::{Setup, World};
 use mqtt_client::{Client, QoS, StreamError, Subscription};
@@ -23,6 +26,35 @@ async fn in_time<F: Future>(future: F) -> F::Output {
 async fn next_payload(stream: &mut Subscription) -> Vec<u8> {
     let message = in_time(stream.next()).await.unwrap().unwrap();
     message.payload().to_vec()
+}
+
+/// Answers the `n`-th SUBSCRIBE of all connections.
+async fn answer_subscribe(world: &World, n: usize, codes: &[u8]) {
+    let requests = world.arrived(PacketType::Subscribe, n + 1).await;
+    let id = &requests[n].bytes()[2..4];
+    let head = [0x90, 2 + codes.len() as u8, id[0], id[1]];
+    world.inject(&[&head, codes].concat());
+}
+
+/// The broker forgets the session of a client that has sent two SUBSCRIBEs, and answers so to the renewal of both.
+async fn lose_session(world: &World, codes: &[u8]) {
+    world.broker(|broker| {
+        broker.swallows = true;
+        broker.forget_session("client");
+    });
+    world.arrived(PacketType::Connect, 2).await;
+    world.inject(&[0x20, 2, 0, 0]);
+    answer_subscribe(world, 2, codes).await;
+}
+
+/// The stream tells a refusal and ends.
+async fn assert_refused(stream: &mut Subscription) {
+    let refusal = in_time(stream.next()).await;
+    assert!(
+        matches!(refusal, Some(Err(StreamError::Refused { .. }))),
+        "{refusal:?}"
+    );
+    assert!(in_time(stream.next()).await.is_none());
 }
 
 async fn queued(client: &Client, count: u64) {
@@ -63,21 +95,8 @@ async fn a_stream_whose_renewal_was_refused_gets_no_more_messages() {
     let client = connected(&world, &Setup::default()).await;
     let mut refused = client.subscribe("a", QOS1).await.unwrap();
     let mut all = client.subscribe("#", QOS1).await.unwrap();
-    world.broker(|broker| {
-        broker.swallows = true;
-        broker.forget_session("client");
-    });
-    world.arrived(PacketType::Connect, 2).await;
-    world.inject(&[0x20, 2, 0, 0]);
-    let requests = world.arrived(PacketType::Subscribe, 3).await;
-    let id = &requests[2].bytes()[2..4];
-    world.inject(&[0x90, 4, id[0], id[1], 0x80, 1]);
-    let refusal = in_time(refused.next()).await;
-    assert!(
-        matches!(refusal, Some(Err(StreamError::Refused { .. }))),
-        "{refusal:?}"
-    );
-    assert!(in_time(refused.next()).await.is_none());
+    lose_session(&world, &[0x80, 1]).await;
+    assert_refused(&mut refused).await;
     world.inject(b"\x32\x06\x00\x01a\x00\x07x");
     assert_eq!(next_payload(&mut all).await, b"x");
     in_time(world.arrived(PacketType::PubAck, 1)).await;
@@ -131,4 +150,50 @@ async fn subscriptions_are_renewed_when_the_connack_of_a_new_session_was_lost() 
     world.broker(|broker| broker.publish("t", b"second", QOS1));
     assert_eq!(next_payload(&mut stream).await, b"first");
     assert_eq!(next_payload(&mut stream).await, b"second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_renewal_was_refused_gets_nothing_while_its_filter_is_unsubscribed() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut refused = client.subscribe("a", QOS1).await.unwrap();
+    let mut all = client.subscribe("#", QOS1).await.unwrap();
+    lose_session(&world, &[0x80, 1]).await;
+    assert_refused(&mut refused).await;
+    let unsubscribed = client.unsubscribe("a").into_future();
+    let behind = async {
+        world.arrived(PacketType::Unsubscribe, 1).await;
+        world.inject(b"\x32\x06\x00\x01a\x00\x07x");
+        assert_eq!(next_payload(&mut all).await, b"x");
+        in_time(world.arrived(PacketType::PubAck, 1)).await;
+    };
+    tokio::select! {
+        unsubscribed = unsubscribed => panic!("{unsubscribed:?}"),
+        () = behind => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_renewal_ends_its_stream_though_the_filter_is_granted_to_another() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    let mut old = client.subscribe("a", QOS1).await.unwrap();
+    world.broker(|broker| {
+        broker.swallows = true;
+        broker.forget_session("client");
+    });
+    world.arrived(PacketType::Connect, 2).await;
+    world.inject(&[0x20, 2, 0, 0]);
+    world.arrived(PacketType::Subscribe, 2).await;
+    let answers = async {
+        answer_subscribe(&world, 1, &[0x80]).await;
+        answer_subscribe(&world, 2, &[1]).await;
+    };
+    let new = client.subscribe("a", QOS1).into_future();
+    let (new, ()) = in_time(async { tokio::join!(new, answers) }).await;
+    let mut new = new.unwrap();
+    assert_refused(&mut old).await;
+    world.inject(b"\x32\x06\x00\x01a\x00\x07x");
+    assert_eq!(next_payload(&mut new).await, b"x");
+    in_time(world.arrived(PacketType::PubAck, 1)).await;
 }
