@@ -7,17 +7,17 @@ mod output;
 mod pool;
 mod queue;
 mod router;
+mod unread;
 mod waiters;
 
 use std::{
-    collections::VecDeque,
     mem,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use mqtt_codec::session::{AckToken, Session};
-use mqtt_codec::wire::{QoS, TopicName};
+use mqtt_codec::wire::QoS;
 use tokio::time::Instant;
 
 pub(crate) use self::{
@@ -35,8 +35,8 @@ use crate::{
     client::{Undelivered, UndeliveredMessage},
     error::{CloseReason, ClosedError, PublishError, StreamError},
     events::{ConnectionState, Event},
-    message::{Left, Queued, Receipt, Settlement},
-    options::{Filter, SessionStart, Tuning, Unmatched},
+    message::Settlement,
+    options::{Filter, SessionStart, Tuning},
     stats::Stats,
 };
 
@@ -262,16 +262,6 @@ impl State {
         }
     }
 
-    /// Settles a stream's share of a message that it has not taken.
-    fn settle_queued(&mut self, queued: &Queued, settlement: Settlement) {
-        let Some(receipt) = &queued.receipt else {
-            return;
-        };
-        if let Some(settlement) = receipt.settle(settlement) {
-            self.settle(receipt.token, settlement);
-        }
-    }
-
     /// A publish is over: its future learns the outcome, its room is free.
     pub(crate) fn settle_publication(
         &mut self,
@@ -324,128 +314,6 @@ impl State {
 
     pub(crate) fn wake_driver(&mut self) {
         self.deferred.wake(self.driver.take());
-    }
-
-    /// Takes back what a stream leaves behind: in a session that persists, QoS 1 messages wait for the next stream.
-    /// Those of QoS 0 are dropped.
-    pub(crate) fn release_stream(
-        &mut self,
-        shared: &Shared,
-        key: usize,
-        batch: &mut VecDeque<Queued>,
-        unattached: Unattached,
-    ) {
-        let removed = self
-            .router
-            .remove_queue(key, unattached, &mut self.deferred);
-        let Some(mut queue) = removed else {
-            return;
-        };
-        if let Some(waker) = queue.waker.take() {
-            self.deferred.end(Foreign::Waker(waker));
-        }
-        let rest = queue.extract(|_| true);
-        let blocks = queue.blocks;
-        let unread = batch.drain(..).chain(rest).collect();
-        self.leave_unread(shared, unread, |router, topic| router.is_subscribed(topic));
-        if blocks || self.router.queue(self.default_queue).len() > 0 {
-            let queue = self.router.queue(self.default_queue);
-            queue.wake(&mut self.deferred);
-        }
-    }
-
-    /// The same for the default stream, whose queue stays.
-    pub(crate) fn release_default_stream(&mut self, shared: &Shared, batch: &mut VecDeque<Queued>) {
-        self.default_stream = DefaultStream::Free;
-        let queue = self.router.queue(self.default_queue);
-        queue.put_back(batch);
-        let unread = queue.extract(|_| true);
-        self.leave_unread(shared, unread, |router, topic| !router.is_ended(topic));
-    }
-
-    /// Hands messages that a stream had not taken to those who want them too, holds them for the next one, or settles
-    /// them: what nobody takes must not hold up the acknowledgements behind it.
-    fn leave_unread(
-        &mut self,
-        shared: &Shared,
-        unread: Vec<Queued>,
-        is_wanted: impl Fn(&Router, TopicName<'_>) -> bool,
-    ) {
-        let mut moved = Vec::new();
-        for queued in unread {
-            let topic = queued.content.topic();
-            let left = queued.receipt.as_ref().map(Receipt::leave);
-            match left {
-                Some(Left::ToOthers) => {}
-                Some(Left::Last) => self.settle_queued(&queued, Settlement::Acknowledged),
-                // a stream that is younger than the message
-                Some(Left::Unseen) if self.router.matching(topic) > 0 => {
-                    moved.push((self.router.matched(0), queued));
-                }
-                Some(Left::Unseen) if shared.unattached() == Unattached::Unsubscribe => {
-                    self.settle_queued(&queued, Settlement::GivenUp);
-                }
-                Some(Left::Unseen)
-                    if is_wanted(&self.router, topic)
-                        && shared.tuning.unmatched == Unmatched::Hold =>
-                {
-                    self.router.queue(self.default_queue).push_queued(queued);
-                }
-                Some(Left::Unseen) => {
-                    self.stats.dropped_unmatched += 1;
-                    self.settle_queued(&queued, Settlement::Acknowledged);
-                }
-                None => self.stats.dropped_unmatched += 1,
-            }
-        }
-        for (key, queued) in moved.into_iter().rev() {
-            let queue = self.router.queue(key);
-            queue.push_older(queued);
-            queue.wake(&mut self.deferred);
-        }
-    }
-
-    /// Frees the queues of declared subscriptions that ended before anybody took their stream.
-    pub(crate) fn free_untaken(&mut self, shared: &Shared) {
-        let router = &self.router;
-        let (kept, ended) = mem::take(&mut self.untaken)
-            .into_iter()
-            .partition(|(filter, _)| router.knows(filter.as_str()));
-        self.untaken = kept;
-        let ended: Vec<(Filter, usize)> = ended;
-        for (_, key) in ended {
-            self.release_stream(shared, key, &mut VecDeque::new(), shared.unattached());
-        }
-    }
-
-    /// Acknowledges what was held for subscriptions that have ended: nobody will ask for it.
-    pub(crate) fn free_held(&mut self) {
-        if self.default_stream == DefaultStream::Taken {
-            return;
-        }
-        for queued in self.router.queue(self.default_queue).extract(|_| true) {
-            if !self.router.is_ended(queued.content.topic()) {
-                self.router.queue(self.default_queue).push_queued(queued);
-                continue;
-            }
-            self.stats.dropped_unmatched += 1;
-            self.settle_queued(&queued, Settlement::Acknowledged);
-        }
-    }
-
-    /// Moves what was held for want of a stream to the queue of a new one: the session had its subscriptions before.
-    pub(crate) fn move_held(&mut self, key: usize, matches: impl Fn(TopicName<'_>) -> bool) {
-        if self.default_stream == DefaultStream::Taken {
-            return;
-        }
-        let default = self.router.queue(self.default_queue);
-        let held = default.extract(|queued| matches(queued.content.topic()));
-        if !held.is_empty() {
-            self.router.confirm(key);
-        }
-        for queued in held {
-            self.router.queue(key).push_queued(queued);
-        }
     }
 
     /// What a stream without messages has to tell, `None` while it waits: an error, or `Ok` at its end.
