@@ -107,7 +107,9 @@ impl<'a> Subscribe<'a> {
             subscription.unattached = Unattached::KeepStanding;
         }
         let granted = poll_fn(|cx| subscription.poll_granted(cx)).await?;
-        subscription.unattached = shared.unattached();
+        if granted.iter().any(Option::is_some) {
+            subscription.unattached = shared.unattached();
+        }
         let mut refused = Vec::new();
         for (filter, granted) in subscription.filters.iter().zip(&granted) {
             match granted {

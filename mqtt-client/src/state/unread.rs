@@ -31,7 +31,12 @@ impl State {
         let rest = queue.extract(|_| true);
         let blocks = queue.blocks;
         let unread = batch.drain(..).chain(rest).collect();
-        self.leave_unread(shared, unread, |router, topic| router.is_subscribed(topic));
+        let is_wanted = |router: &Router, topic: TopicName<'_>| match unattached {
+            // a call that came to nothing gives back what was held for others as well
+            Unattached::KeepStanding => !router.is_ended(topic),
+            Unattached::Keep | Unattached::Unsubscribe => router.is_subscribed(topic),
+        };
+        self.leave_unread(shared, unread, is_wanted);
         if blocks || self.router.queue(self.default_queue).len() > 0 {
             let queue = self.router.queue(self.default_queue);
             queue.wake(&mut self.deferred);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use client_tests::{Setup, World};
-use mqtt_client::{Client, QoS, StreamError, Subscription};
+use mqtt_client::{Client, QoS, StreamError, SubscribeError, Subscription};
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -195,5 +195,27 @@ async fn a_refused_renewal_ends_its_stream_though_the_filter_is_granted_to_anoth
     assert_refused(&mut old).await;
     world.inject(b"\x32\x06\x00\x01a\x00\x07x");
     assert_eq!(next_payload(&mut new).await, b"x");
+    in_time(world.arrived(PacketType::PubAck, 1)).await;
+}
+
+/// Whoever asks for it otherwise still gets it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_subscription_gives_back_what_was_held() {
+    let world = World::default();
+    let client = connected(&world, &Setup::default()).await;
+    world.broker(|broker| broker.swallows = true);
+    world.inject(b"\x32\x06\x00\x01t\x00\x07x");
+    queued(&client, 1).await;
+    let subscribe = client.subscribe("#", QOS1).into_future();
+    let answer = answer_subscribe(&world, 0, &[0x80]);
+    let (refused, ()) = in_time(async { tokio::join!(subscribe, answer) }).await;
+    assert!(
+        matches!(refused, Err(SubscribeError::Refused { granted: None, .. })),
+        "{refused:?}"
+    );
+    sleep(Duration::from_secs(1)).await;
+    assert!(!world.packet_types(0).contains(&PacketType::PubAck));
+    let mut stream = client.default_stream().unwrap();
+    assert_eq!(next_payload(&mut stream).await, b"x");
     in_time(world.arrived(PacketType::PubAck, 1)).await;
 }
