@@ -6,7 +6,7 @@ use mqtt_codec::wire::TopicName;
 use super::{DefaultStream, Foreign, Router, Shared, State, Unattached};
 use crate::{
     message::{Left, Queued, Receipt, Settlement},
-    options::{Filter, Unmatched},
+    options::Unmatched,
 };
 
 impl State {
@@ -97,11 +97,10 @@ impl State {
     /// Frees the queues of declared subscriptions that ended before anybody took their stream.
     pub(crate) fn free_untaken(&mut self, shared: &Shared) {
         let router = &self.router;
-        let (kept, ended) = mem::take(&mut self.untaken)
+        let (kept, ended): (Vec<_>, Vec<_>) = mem::take(&mut self.untaken)
             .into_iter()
-            .partition(|(filter, _)| router.knows(filter.as_str()));
+            .partition(|(filter, key)| router.has(filter, *key));
         self.untaken = kept;
-        let ended: Vec<(Filter, usize)> = ended;
         for (_, key) in ended {
             self.release_stream(shared, key, &mut VecDeque::new(), shared.unattached());
         }

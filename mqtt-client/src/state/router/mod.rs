@@ -203,6 +203,14 @@ impl Router {
         self.by_filter.contains_key(filter)
     }
 
+    /// Whether the queue belongs to the filter, refused or not.
+    pub(crate) fn has(&self, filter: &Filter, queue: usize) -> bool {
+        let index = self.by_filter.get(filter);
+        let sub = index.and_then(|&index| self.subscriptions[index].as_ref());
+        let mut attachments = sub.iter().flat_map(|sub| &sub.attachments);
+        attachments.any(|attachment| attachment.queue == queue)
+    }
+
     /// Removes a stream's queue and returns it.
     pub(crate) fn remove_queue(
         &mut self,

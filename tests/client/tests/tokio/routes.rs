@@ -5,7 +5,7 @@ use std::{
 };
 
 use client_tests::{Setup, World};
-use mqtt_client::{Client, QoS, StreamError, SubscribeError, Subscription};
+use mqtt_client::{Client, QoS, StreamError, SubscribeError, Subscription, TakeStreamError};
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -218,4 +218,35 @@ async fn a_refused_subscription_gives_back_what_was_held() {
     let mut stream = client.default_stream().unwrap();
     assert_eq!(next_payload(&mut stream).await, b"x");
     in_time(world.arrived(PacketType::PubAck, 1)).await;
+}
+
+/// What lay in it would hold up the acknowledgement of every later message.
+#[tokio::test(start_paused = true)]
+async fn a_declared_stream_that_nobody_took_ends_though_its_filter_is_subscribed_to_again() {
+    let world = World::default();
+    let setup = Setup {
+        declared: vec![("t", QOS1)],
+        ..Setup::default()
+    };
+    let client = connected(&world, &setup).await;
+    world.broker(|broker| broker.publish("t", b"old", QOS1));
+    queued(&client, 1).await;
+    let both = async {
+        tokio::join!(
+            client.unsubscribe("t").into_future(),
+            client.subscribe("t", QOS1).into_future()
+        )
+    };
+    let (unsubscribed, new) = in_time(both).await;
+    unsubscribed.unwrap();
+    let mut new = new.unwrap();
+    world.broker(|broker| broker.publish("t", b"new", QOS1));
+    while next_payload(&mut new).await != b"new" {}
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
+    let taken = client.stream("t");
+    assert!(
+        matches!(taken, Err(TakeStreamError::Taken { .. })),
+        "{taken:?}"
+    );
 }
