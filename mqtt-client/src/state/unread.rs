@@ -118,6 +118,7 @@ impl State {
             }
             self.stats.dropped_unmatched += 1;
             self.settle_queued(&queued, Settlement::Acknowledged);
+            self.router.queue(self.default_queue).blocks = false;
         }
     }
 
@@ -128,11 +129,16 @@ impl State {
         }
         let default = self.router.queue(self.default_queue);
         let held = default.extract(|queued| matches(queued.content.topic()));
-        if !held.is_empty() {
-            self.router.confirm(key);
+        if held.is_empty() {
+            return;
         }
+        // the rest may stay for long: there is room once these are worked off
+        let blocks = mem::take(&mut default.blocks);
+        self.router.confirm(key);
+        let queue = self.router.queue(key);
+        queue.blocks |= blocks;
         for queued in held {
-            self.router.queue(key).push_queued(queued);
+            queue.push_queued(queued);
         }
     }
 

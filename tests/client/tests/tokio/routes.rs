@@ -250,3 +250,28 @@ async fn a_declared_stream_that_nobody_took_ends_though_its_filter_is_subscribed
         "{taken:?}"
     );
 }
+
+/// What is held for nobody stays: there is room beside it.
+#[tokio::test(start_paused = true)]
+async fn discarding_ends_when_the_default_queue_has_room_again() {
+    let world = World::default();
+    let setup = Setup {
+        queue: 2,
+        stall_timeout: Duration::from_secs(1),
+        ..Setup::default()
+    };
+    let client = connected(&world, &setup).await;
+    drop(client.subscribe("a", QOS1).await.unwrap());
+    drop(client.subscribe("b", QOS1).await.unwrap());
+    world.broker(|broker| broker.ack_order = testkit::AckOrder::Held);
+    let _ack = client.publish("u", "x").qos(QOS1).enqueue().await.unwrap();
+    for (topic, payload) in [("a", b"0"), ("b", b"1"), ("b", b"2")] {
+        world.broker(|broker| broker.publish(topic, payload, QOS1));
+    }
+    while client.stats().discarded_while_stalled == 0 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut stream = client.stream("b").unwrap();
+    assert_eq!(next_payload(&mut stream).await, b"1");
+    while next_payload(&mut stream).await != b"2" {}
+}
