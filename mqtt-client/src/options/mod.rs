@@ -269,7 +269,7 @@ impl ConnectOptions {
     /// Declares a subscription: its stream exists before the first byte is read, so that nothing
     /// the broker kept for the session is missed. SUBSCRIBE is sent on the first connection, since
     /// nothing tells what the broker has acknowledged to an earlier process, and again only when
-    /// the broker has lost the session. QoS 0 or 1; each filter once.
+    /// the broker has lost the session, or may have. QoS 0 or 1; each filter once.
     ///
     /// Take the stream by [`Client::stream`](crate::Client::stream). [`Client::subscribe`](crate::Client::subscribe) with the
     /// same filter makes a second one: QoS 1 messages are acknowledged when both have worked them off, and the first

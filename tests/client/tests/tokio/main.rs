@@ -11,6 +11,7 @@ mod peers;
 mod routes;
 mod runtime;
 mod sources;
+mod storms;
 mod streams;
 mod turns;
 mod watching;
