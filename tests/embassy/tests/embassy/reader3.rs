@@ -1,0 +1,437 @@
+//! Found by reading: each test fails until what it names is mended, but those that say that they pass.
+use std::{
+    future::{Future, pending, poll_fn},
+    io,
+    task::Poll,
+    time::Duration,
+};
+
+use client_tests::{Setup, Start, World};
+use embedded_io_async::{ErrorType, Read};
+use mqtt_client_embassy::{PublishError, QoS, Retain};
+use mqtt_codec::wire::PacketType;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    adapter::options,
+    client::{poll_at_most, run, start, start_with},
+};
+
+const LONG: [u8; 2_000] = [7; 2_000];
+
+/// README: "even `mem::forget` costs no more than its places".
+#[tokio::test(start_paused = true)]
+async fn a_borrowed_message_forgotten_before_its_first_byte_does_not_hold_up_others() {
+    run(async {
+        let world = World::default();
+        world.broker(|broker| broker.ack_order = testkit::AckOrder::Held);
+        let setup = Setup {
+            in_flight: 1,
+            write_timeout: Duration::from_secs(5),
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        // the window is full
+        let first = client.enqueue("t", b"first", Retain::No).await.unwrap();
+        world.arrived(PacketType::Publish, 1).await;
+        let mut supplied = Box::pin(client.publish_borrowed("t", &LONG, Retain::No));
+        for _ in 0..3 {
+            poll_fn(|cx| Poll::Ready(supplied.as_mut().poll(cx).is_ready())).await;
+            sleep(Duration::from_millis(1)).await;
+        }
+        std::mem::forget(supplied);
+        world.broker(|broker| {
+            broker.ack_order = testkit::AckOrder::AsReceived;
+            broker.release_acks(testkit::LinkId(0), &[0]);
+        });
+        first.await.unwrap();
+        let after = client.publish("after", b"x", Retain::No);
+        timeout(Duration::from_secs(3_600), after)
+            .await
+            .unwrap()
+            .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_qos_1_that_is_forgotten_costs_no_more_than_its_place() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start_with::<8, 8, 4, 64, 256>(&world, options(&Setup::default()));
+        client.connected().await.unwrap();
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        world.broker(|broker| broker.publish("in", b"0", QoS::AtLeastOnce));
+        std::mem::forget(inbox.next().await.unwrap());
+        for n in 0..60_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
+            let next = timeout(Duration::from_secs(600), inbox.next()).await;
+            assert!(next.is_ok(), "message {n} does not come");
+            sleep(Duration::from_millis(10)).await;
+            if n == 3 {
+                println!("PUBACKs after 4: {:?}", world.packet_types(0));
+            }
+        }
+    })
+    .await;
+}
+
+/// Gives its first bytes, and then nothing.
+struct Stuck {
+    left: usize,
+}
+
+impl ErrorType for Stuck {
+    type Error = io::Error;
+}
+
+impl Read for Stuck {
+    async fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            pending::<()>().await;
+        }
+        let n = self.left.min(out.len());
+        out[..n].fill(7);
+        self.left -= n;
+        Ok(n)
+    }
+}
+
+/// design.md: "If the driver dies, every pending future resolves with closed."
+#[tokio::test(start_paused = true)]
+async fn a_publisher_whose_source_is_stuck_learns_that_the_client_has_ended() {
+    run(async {
+        let world = World::default();
+        let (client, runner) = start(&world, &Setup::default());
+        client.connected().await.unwrap();
+        let mut buffer = [0; 100];
+        let open = async || Ok(Stuck { left: 100 });
+        let sent = client.publish_source("t", 300, Retain::No, &mut buffer, open);
+        let end = async {
+            sleep(Duration::from_secs(1)).await;
+            runner.abort();
+        };
+        let (sent, ()) = tokio::join!(timeout(Duration::from_secs(3_600), sent), end);
+        assert_eq!(sent.expect("it hangs"), Err(PublishError::Closed));
+    })
+    .await;
+}
+
+/// design.md: "a stream stalled after its first byte closes the connection and resumes; only its own future fails".
+#[tokio::test(start_paused = true)]
+async fn a_publisher_whose_source_is_stuck_fails() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start(&world, &Setup::default());
+        client.connected().await.unwrap();
+        let mut buffer = [0; 100];
+        let open = async || Ok(Stuck { left: 100 });
+        let sent = client.publish_source("t", 300, Retain::No, &mut buffer, open);
+        let others = async {
+            sleep(Duration::from_secs(1)).await;
+            client.publish("after", b"x", Retain::No).await.unwrap();
+            println!("others go on, links {}", world.links());
+        };
+        let (sent, ()) = tokio::join!(timeout(Duration::from_secs(3_600), sent), others);
+        assert_eq!(sent.expect("it hangs"), Err(PublishError::Source));
+    })
+    .await;
+}
+
+/// An inbox dropped before the broker was asked again leaves a subscription that the broker still has.
+#[tokio::test(start_paused = true)]
+async fn a_transient_subscription_dropped_while_asked_for_again_is_ended() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            start: Start::Transient,
+            declared: vec![("in", QoS::AtLeastOnce)],
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        // asked for again, and given up before a byte of it
+        assert!(
+            poll_at_most(1, client.subscribe("in", QoS::AtLeastOnce))
+                .await
+                .is_none()
+        );
+        sleep(Duration::from_secs(1)).await;
+        println!("{:?}", world.packet_types(0));
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
+        sleep(Duration::from_secs(1)).await;
+        println!("{:?} {:?}", world.packet_types(0), client.stats());
+        assert!(
+            world.packet_types(0).contains(&PacketType::Unsubscribe),
+            "the broker goes on to deliver what nobody can get"
+        );
+    })
+    .await;
+}
+
+/// The same without a declaration, and what it costs: the queue fills with what nobody can get, for good.
+#[tokio::test(start_paused = true)]
+async fn an_inbox_taken_anew_and_dropped_does_not_fill_the_queue() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            start: Start::Transient,
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        let mut other = client.subscribe("other", QoS::AtLeastOnce).await.unwrap();
+        drop(client.subscribe("in", QoS::AtLeastOnce).await.unwrap());
+        // before the runner has had its turn
+        assert!(
+            poll_at_most(1, client.subscribe("in", QoS::AtLeastOnce))
+                .await
+                .is_none()
+        );
+        sleep(Duration::from_secs(1)).await;
+        for n in 0..10_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        world.broker(|broker| broker.publish("other", b"x", QoS::AtLeastOnce));
+        let next = timeout(Duration::from_secs(3_600), other.next()).await;
+        assert!(
+            next.is_ok(),
+            "{:?}: nothing comes any more",
+            world.packet_types(0)
+        );
+    })
+    .await;
+}
+
+/// [`Event::Disconnected`]: "A connection has ended"; `DisconnectReason::Requested` is told to nobody.
+#[tokio::test(start_paused = true)]
+async fn a_requested_end_of_a_connection_is_told() {
+    run(async {
+        use mqtt_client_embassy::{Event, Resources, new};
+        let world = World::default();
+        let resources =
+            crate::adapter::leak(Resources::<crate::client::M, 4, 4, 4, 64, 256>::new());
+        let options = crate::adapter::leak(options(&Setup::default()));
+        let (client, mut runner) = new(
+            resources,
+            options,
+            crate::adapter::Dialler(world.clone()),
+            || 1,
+        )
+        .unwrap();
+        let mut told = Vec::new();
+        let ending = async {
+            client.connected().await.unwrap();
+            client.disconnect().await;
+        };
+        let observe = |event: Event<'_>| told.push(format!("{event:?}"));
+        tokio::join!(runner.run_with(observe), ending);
+        println!("{told:?} {:?}", client.stats());
+        assert!(told.iter().any(|event| event.starts_with("Disconnected")));
+    })
+    .await;
+}
+
+/// README: "No call of a handle can deadlock it". A publisher of its own memory is polled until a time limit, kept, and
+/// another message is published meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_borrowed_message_that_is_not_polled_before_its_first_byte_does_not_hold_up_others_for_ever()
+ {
+    run(async {
+        let world = World::default();
+        let (client, _) = start(&world, &Setup::default());
+        client.connected().await.unwrap();
+        world.set_down(true);
+        world.cut();
+        sleep(Duration::from_millis(1)).await;
+        let mut borrowed = std::pin::pin!(client.publish_borrowed("t", &LONG, Retain::No));
+        assert!(
+            timeout(Duration::from_millis(10), &mut borrowed)
+                .await
+                .is_err()
+        );
+        world.set_down(false);
+        client.connected().await.unwrap();
+        let alarm = client.publish("alarm", b"x", Retain::No);
+        let alarm = timeout(Duration::from_secs(3_600), alarm).await;
+        assert!(alarm.is_ok(), "waits for ever, {} links", world.links());
+        borrowed.await.unwrap();
+    })
+    .await;
+}
+
+/// A connector that fails at once, as embassy-net's does without a route.
+struct Refusing(std::rc::Rc<std::cell::Cell<u32>>);
+
+impl mqtt_client_embassy::Connector for Refusing {
+    type Connection<'c> = embedded_io_adapters::tokio_1::FromTokio<tokio::io::DuplexStream>;
+
+    async fn connect(&mut self) -> Result<Self::Connection<'_>, mqtt_client_embassy::ConnectError> {
+        self.0.set(self.0.get() + 1);
+        assert!(
+            self.0.get() < 1_000,
+            "1,000 attempts in one poll of the runner"
+        );
+        Err(mqtt_client_embassy::ConnectError::UnknownHost)
+    }
+}
+
+/// `backoff(0, 60_000)`: the first bound is 0, the largest a minute.
+#[tokio::test(start_paused = true)]
+async fn a_first_wait_of_0_leaves_others_their_turn() {
+    run(async {
+        use mqtt_client_embassy::{Options, Resources, new};
+        let resources = crate::adapter::leak(Resources::<crate::client::M, 1, 1, 1, 16, 64>::new());
+        let options = crate::adapter::leak(Options::new("client").backoff(0, 60_000));
+        let (_client, mut runner) = new(resources, options, Refusing(Default::default()), || {
+            fastrand::u32(..)
+        })
+        .unwrap();
+        assert!(poll_at_most(1, runner.run()).await.is_none());
+    })
+    .await;
+}
+
+/// Passes.
+#[tokio::test(start_paused = true)]
+async fn an_unsubscribe_under_way_survives_a_lost_session() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start(&world, &Setup::default());
+        client.connected().await.unwrap();
+        let _inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        // cut when UNSUBSCRIBE is out, before its answer
+        world.cut_after_input(3);
+        let forget = async {
+            world.dialed(2).await;
+        };
+        let ended = timeout(Duration::from_secs(600), client.unsubscribe("in"));
+        let down = async {
+            while world.dials().len() < 2 {
+                sleep(Duration::from_millis(1)).await;
+                world.broker(|broker| broker.forget_session("client"));
+            }
+        };
+        let (ended, (), ()) = tokio::join!(ended, forget, down);
+        ended.expect("it hangs").unwrap();
+        for n in 0..world.links() {
+            println!("{:?}", world.packet_types(n));
+        }
+        world.assert_no_complaints();
+    })
+    .await;
+}
+
+/// [`Inbox`]: "In any other [session] … QoS 0 messages are dropped."
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_of_a_dropped_inbox_leave_the_queue_to_others() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start(&world, &Setup::default());
+        client.connected().await.unwrap();
+        let mut other = client.subscribe("other", QoS::AtMostOnce).await.unwrap();
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        for n in 0..4_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtMostOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        println!("{:?}", client.stats());
+        drop(inbox);
+        sleep(Duration::from_secs(1)).await;
+        println!("{:?}", client.stats());
+        world.broker(|broker| broker.publish("other", b"x", QoS::AtMostOnce));
+        let next = timeout(Duration::from_secs(60), other.next()).await;
+        assert!(next.is_ok(), "{:?}", client.stats());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_of_a_dropped_inbox_do_not_block_a_queue_of_one() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start_with::<1, 1, 2, 64, 256>(&world, options(&Setup::default()));
+        client.connected().await.unwrap();
+        let mut other = client.subscribe("other", QoS::AtLeastOnce).await.unwrap();
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        world.broker(|broker| broker.publish("in", b"0", QoS::AtMostOnce));
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        world.broker(|broker| broker.publish("other", b"x", QoS::AtLeastOnce));
+        let next = timeout(Duration::from_secs(3_600), other.next()).await;
+        assert!(next.is_ok(), "{:?}", client.stats());
+    })
+    .await;
+}
+
+/// [`Stats::dropped`]: "QoS 0 messages received for which there was no place or no inbox".
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_whose_inbox_goes_count_as_dropped() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            start: Start::Transient,
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        for n in 0..2_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtMostOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(client.stats().dropped, 2, "{:?}", client.stats());
+    })
+    .await;
+}
+
+/// [`Client::publish_source`]: a wrong topic is known before anything is opened and read.
+#[tokio::test(start_paused = true)]
+async fn a_source_is_not_opened_for_a_topic_that_is_none() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start(&world, &Setup::default());
+        client.connected().await.unwrap();
+        let mut buffer = [0; 100];
+        let mut opened = 0;
+        let open = async || {
+            opened += 1;
+            Ok(Stuck { left: 300 })
+        };
+        let sent = client.publish_source("a/#", 300, Retain::No, &mut buffer, open);
+        assert!(matches!(sent.await, Err(PublishError::Topic(_))));
+        assert_eq!(opened, 0);
+    })
+    .await;
+}
+
+/// What an earlier firmware subscribed to fills the queue of the next one.
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_subscription_that_is_declared_no_more_do_not_keep_others_away() {
+    run(async {
+        let world = World::default();
+        let setup = |declared| Setup {
+            declared,
+            ..Setup::default()
+        };
+        let both = vec![("old", QoS::AtLeastOnce), ("in", QoS::AtLeastOnce)];
+        let (earlier, _) = start(&world, &setup(both));
+        earlier.connected().await.unwrap();
+        earlier.disconnect().await;
+        let (client, _) = start(&world, &setup(vec![("in", QoS::AtLeastOnce)]));
+        client.connected().await.unwrap();
+        let mut inbox = client.inbox("in").unwrap();
+        for n in 0..5_u8 {
+            world.broker(|broker| broker.publish("old", &[n], QoS::AtLeastOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
+        let next = timeout(Duration::from_secs(3_600), inbox.next()).await;
+        assert!(next.is_ok(), "{:?}", client.stats());
+    })
+    .await;
+}
