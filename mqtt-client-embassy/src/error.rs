@@ -54,7 +54,9 @@ pub enum PublishError {
     TooShort,
     /// The writer was given more bytes than it had announced.
     TooLong,
-    /// The source failed.
+    /// The source failed; or a payload that was due was not handed out for
+    /// [`Options::write_timeout`](crate::Options::write_timeout), since the source gave nothing or the future was not
+    /// polled.
     Source,
     /// The memory for a piece of the source's payload has no byte.
     NoBuffer,

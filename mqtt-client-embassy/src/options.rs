@@ -138,7 +138,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How long the transport may take no byte of what waits for it. Default: 20 s.
+    /// How long the transport may take no byte of what waits for it, and a publisher hand out none of a payload that is
+    /// due. Default: 20 s.
     #[must_use]
     pub const fn write_timeout(mut self, timeout: Duration) -> Self {
         self.config.write_timeout = span(timeout);

@@ -48,7 +48,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// waits until the broker has acknowledged it. The bytes must be the same each time. `buffer` is the memory for a
     /// piece of it. The message takes its place in the outbox when the source has given its first piece; when that must
     /// be sent again, the QoS 1 messages behind it wait for the first piece. While a source has no further ones, nothing
-    /// else is sent.
+    /// else is sent. Either lasts no longer than [`Options::write_timeout`](crate::Options::write_timeout).
     ///
     /// Behind `len` bytes a source is asked once for one more, and not waited for: it need not have an end of its own.
     ///

@@ -52,7 +52,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// below. The same holds for long messages at QoS 0, and for sources.
     ///
     /// # Errors
-    /// As [`publish`](Self::publish), for the topic alone.
+    /// As [`publish`](Self::publish), for the topic alone; [`PublishError::Source`]: connected and with its turn come, the
+    /// future was not polled for [`Options::write_timeout`](crate::Options::write_timeout), and others went on.
     ///
     /// # Cancel safety
     /// Dropped before its first byte is sent: not sent. In its midst: the connection is closed, and the session resumes

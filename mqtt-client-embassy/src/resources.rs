@@ -29,7 +29,7 @@ use crate::{
 ///   timer of embassy-time, which without a generic queue knows tasks of Embassy's executor alone
 ///
 /// Bytes on a processor of 32 bits, at most: `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER`, and `48 × OUTBOX +
-/// 52 × QUEUE + 12 × SUBSCRIPTIONS + 8 × TASKS + 560`.
+/// 52 × QUEUE + 12 × SUBSCRIPTIONS + 8 × TASKS + 568`.
 pub struct Resources<
     'a,
     M,
@@ -67,9 +67,9 @@ const _: () = {
     use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
     type Small = Resources<'static, NoopRawMutex, 1, 1, 1, 16, 64, 1>;
-    assert!(size_of::<Small>() <= 3 * 16 + 2 * 64 + 48 + 52 + 12 + 8 + 560);
+    assert!(size_of::<Small>() <= 3 * 16 + 2 * 64 + 48 + 52 + 12 + 8 + 568);
     type Large = Resources<'static, CriticalSectionRawMutex, 100, 50, 20, 256, 1_024, 10>;
-    const LARGE: usize = 151 * 256 + 2 * 1_024 + 48 * 100 + 52 * 50 + 12 * 20 + 8 * 10 + 560;
+    const LARGE: usize = 151 * 256 + 2 * 1_024 + 48 * 100 + 52 * 50 + 12 * 20 + 8 * 10 + 568;
     assert!(size_of::<Large>() <= LARGE);
 };
 

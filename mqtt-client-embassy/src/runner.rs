@@ -15,7 +15,7 @@ use crate::{
     CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect,
     Flushing, Options,
     log::{LOGS, note},
-    state::{Brought, Due, LAST_WORDS, Shared, Told, Turn},
+    state::{Brought, Due, LAST_WORDS, Shared, Told, Turn, span},
 };
 
 /// The part of a client that owns the connection; one task awaits [`run`](Self::run).
@@ -422,10 +422,6 @@ fn later(at: Instant, by: Duration) -> Instant {
 
 fn now() -> session::Instant {
     session::Instant::from_micros(Instant::now().as_micros())
-}
-
-fn span(duration: session::Duration) -> Duration {
-    Duration::from_micros(duration.as_micros())
 }
 
 /// The transport takes nothing.

@@ -3,7 +3,7 @@
 use embassy_time::{Duration, Instant};
 use mqtt_codec::session::{self, Error, Event, Timeout};
 
-use super::{Asked, State, Stop};
+use super::{State, Stop};
 
 /// What was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,17 @@ impl State<'_> {
         self.leaves_until
     }
 
+    fn gives_up_late(&mut self) -> bool {
+        self.supplying
+            .is_some_and(|supplying| (supplying.give_up_late)(self))
+    }
+
     pub(crate) fn handle_due(&mut self, clock: Instant) -> Result<Due, Error> {
         if self.leave_if_due(clock) <= clock {
             return Ok(Due::Stopped);
         }
         match self.session.handle_timeout(at(clock)) {
-            Err(Error::Timeout(Timeout::Write)) if self.ask_publishers(Asked::Late) => {}
+            Err(Error::Timeout(Timeout::Write)) if self.gives_up_late() => {}
             result => result?,
         }
         Ok(match self.session.poll_event() {
@@ -80,6 +85,10 @@ impl State<'_> {
             _ => Due::Nothing,
         })
     }
+}
+
+pub(crate) fn span(duration: session::Duration) -> Duration {
+    Duration::from_micros(duration.as_micros())
 }
 
 pub(super) fn at(clock: Instant) -> session::Instant {

@@ -21,14 +21,14 @@ use embassy_time::Instant;
 use mqtt_codec::session::{self, AckToken, Session};
 
 pub(crate) use self::{
-    clock::{Due, LAST_WORDS},
+    clock::{Due, LAST_WORDS, span},
     input::{Brought, Told},
     item::{Board, Packet},
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat},
     routes::{Holder, Match, REQUESTS, Route, Routes, Stage, UNMATCHED},
-    supply::Asked,
+    supply::{Awaited, Supplying},
     unsubscribe::{UNSUBSCRIBING, Unsubscribing},
     wakers::Wakers,
 };
@@ -61,8 +61,6 @@ pub(crate) struct State<'a> {
     pub(crate) cut: ReadError,
     pub(crate) unmatched: Unmatched,
     pub(crate) unmatched_holder: Holder,
-    /// The message whose publisher was told that it is its turn.
-    pub(crate) awaited: Option<mqtt_codec::wire::PacketId>,
     pub(crate) wakers: Wakers<'a>,
     runner: WakerRegistration,
     /// Bytes handed out and written, from the start, modulo 2³².
@@ -83,8 +81,9 @@ pub(crate) struct State<'a> {
     leaves_until: Instant,
     /// [`State::leave`], once the client is to end.
     leave: Option<fn(&mut Self, Option<Instant>) -> Instant>,
-    /// How publishers are asked who hand out payloads, once there was one.
-    supplied: Option<fn(&mut Self, Asked) -> bool>,
+    /// Once there was a publisher who hands out a payload.
+    supplying: Option<&'static Supplying>,
+    awaited: Option<Awaited>,
     /// [`UNSUBSCRIBING`], if subscriptions may end.
     pub(crate) unsubscribing: Option<&'static Unsubscribing>,
     pub(crate) session: Session<Board<'a>>,
@@ -193,7 +192,7 @@ impl<'a> State<'a> {
             closed_at: 0,
             links: 0,
             awaited: None,
-            supplied: None,
+            supplying: None,
             cut: ReadError::ConnectionLost,
             unmatched: options.unmatched,
             unsubscribing: options.unsubscribing,
@@ -221,6 +220,9 @@ impl<'a> State<'a> {
     /// Whether there is something to look at; if not, the runner is woken when there is.
     pub(crate) fn poll_changed(&mut self, cx: &Context<'_>) -> bool {
         self.runner.register(cx.waker());
+        if let Some(supplying) = self.supplying {
+            (supplying.watch)(self, cx.waker());
+        }
         core::mem::take(&mut self.changed)
     }
 

@@ -4,7 +4,7 @@ use embassy_time::Instant as Clock;
 use mqtt_codec::session::{Instant, Next};
 use mqtt_codec::wire::Dup;
 
-use super::{Asked, Reading, State, copy, item::Payload};
+use super::{Reading, State, copy, item::Payload};
 use crate::{ConnectionState, Options, ReadError};
 
 /// Bytes on their way to the transport.
@@ -199,10 +199,13 @@ impl<'a> State<'a> {
             if let Some(range) = next.payload {
                 let packet = range.handle;
                 if packet.payload == Payload::Supplied {
-                    let turn = Asked::Turn(range.id);
-                    match self.ask_publishers(turn) {
-                        true => continue,
-                        false => break,
+                    let id = range.id;
+                    let Some(supplying) = self.supplying else {
+                        break;
+                    };
+                    match (supplying.pass_turn)(self, id) {
+                        true => break,
+                        false => continue,
                     }
                 }
                 payload = packet.payload(range.offset, range.len);

@@ -1,58 +1,103 @@
 //! Payloads that their publishers hand out while they are sent.
 
-use core::task::Poll;
+use core::{
+    future::Future,
+    num::NonZeroU32,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
+use embassy_time::{Duration, Instant, Timer};
 use mqtt_codec::wire::{Dup, EncodeError, PacketId, Retain, TopicName};
 
-use super::{State, Ticket, item::Payload};
+use super::{State, Ticket, clock::span, item::Payload};
 use crate::{Limit, PublishError};
 
-/// What the runner asks of publishers.
+/// What a client does whose publishers hand out payloads. A program in which none does does not contain it.
+#[derive(Debug)]
+pub(crate) struct Supplying {
+    /// It is the turn of this message: true if its publisher is waited for, false if it was given up.
+    pub(super) pass_turn: fn(&mut State<'_>, PacketId) -> bool,
+    /// The runner is to look when the publisher whose turn it is has been waited for long enough.
+    pub(super) watch: fn(&mut State<'_>, &Waker),
+    /// What was half sent has not gone on for too long: true if it was given up for that.
+    pub(super) give_up_late: fn(&mut State<'_>) -> bool,
+}
+
+static SUPPLYING: Supplying = Supplying {
+    pass_turn: |state, id| state.pass_turn(id),
+    watch: |state, runner| state.watch(runner),
+    give_up_late: |state| state.fail_supply(),
+};
+
+/// The message whose publisher was told that it is its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// It is the turn of this message. True if it was given up instead.
-    Turn(PacketId),
-    /// What was half sent has not gone on for too long. True if it was given up for that.
-    Late,
+pub(crate) struct Awaited {
+    id: PacketId,
+    /// When it has to begin, in steps of 1,024 µs modulo 2³²; `None` when it has.
+    begins_by: Option<NonZeroU32>,
+}
+
+const STEP_BITS: u32 = 10;
+
+const fn steps(at: Instant) -> u32 {
+    (at.as_micros() >> STEP_BITS) as u32
 }
 
 /// Bytes of a PUBLISH at QoS 0 beside topic and payload, at most.
 const LONGEST_HEAD: u32 = 7;
 
 impl<'a> State<'a> {
-    /// From now on there are publishers who hand out payloads. A program that never calls this does not contain what that
-    /// needs.
+    /// From now on there are publishers who hand out payloads.
     pub(crate) fn expect_supplies(&mut self) {
-        self.supplied = Some(Self::ask);
+        self.supplying = Some(&SUPPLYING);
     }
 
-    pub(super) fn ask_publishers(&mut self, what: Asked) -> bool {
-        self.supplied.is_some_and(|ask| ask(self, what))
-    }
-
-    fn ask(&mut self, what: Asked) -> bool {
-        match what {
-            Asked::Turn(id) => self.pass_turn(id),
-            Asked::Late => self.fail_supply(),
-        }
-    }
-
-    /// Tells the publisher of a message that it is its turn; true if there is none any more.
+    /// Tells the publisher of a message that it is its turn; false if there is none any more, or it does not begin, and
+    /// the message was given up.
     fn pass_turn(&mut self, id: PacketId) -> bool {
         let packet = self.session.handle(id);
         if packet.is_some_and(|packet| self.outbox.is_watched(packet)) {
             self.session.postpone();
             // once: whoever looks would else wake all others
-            if self.awaited != Some(id) {
-                self.awaited = Some(id);
+            if self.awaited.is_none_or(|awaited| awaited.id != id) {
+                let until =
+                    Instant::now().saturating_add(span(self.session.config().write_timeout));
+                let begins_by = NonZeroU32::new(steps(until) | 1);
+                self.awaited = Some(Awaited { id, begins_by });
                 self.wakers.wake();
             }
-            return false;
+            if self.left_to_begin() != Some(Duration::MIN) {
+                return true;
+            }
         }
         if let Some(packet) = self.session.abandon(id) {
-            self.outbox.finish(packet, None);
+            self.finish(packet, Some(PublishError::Source));
         }
-        true
+        false
+    }
+
+    /// Time that the publisher whose turn it is has to begin; `None` if it has, or there is none.
+    fn left_to_begin(&self) -> Option<Duration> {
+        let begins_by = self.awaited?.begins_by?;
+        let left = begins_by.get().wrapping_sub(steps(Instant::now())) as i32;
+        Some(Duration::from_micros((left.max(0) as u64) << STEP_BITS))
+    }
+
+    fn watch(&mut self, runner: &Waker) {
+        let Some(left) = self.left_to_begin() else {
+            return;
+        };
+        if left > Duration::MIN {
+            // its first poll asks for the wake-up
+            let _ = pin!(Timer::after(left)).poll(&mut Context::from_waker(runner));
+            return;
+        }
+        // unless something else is due before
+        let next = self.session.poll_transmit().and_then(|next| next.payload);
+        let id = next.map(|range| range.id);
+        self.session.postpone();
+        self.changed |= id == self.awaited.map(|awaited| awaited.id);
     }
 
     /// Whoever supplies the payload that is due had nothing for too long; true if it was that.
@@ -122,6 +167,9 @@ impl<'a> State<'a> {
         if begins == Some(Dup::Repeat) {
             self.stats.resent = self.stats.resent.wrapping_add(1);
         }
+        if let Some(awaited) = &mut self.awaited {
+            awaited.begins_by = None;
+        }
         self.hand_out(head + n);
         Some(due)
     }
@@ -163,6 +211,8 @@ impl<'a> State<'a> {
         match begun {
             Ok(None) => Poll::Pending,
             Ok(Some(n)) => {
+                // whoever is awaited cannot begin before the end of this one
+                self.awaited = None;
                 transmit.len += n;
                 transmit.at_most_once += 1;
                 self.session.advance(n);

@@ -34,6 +34,8 @@ enum Meanwhile {
     SlowSource,
     /// Polled before, it is dropped after somebody has called `disconnect`.
     Disconnect,
+    /// There is no connection until it is dropped.
+    Down,
 }
 
 async fn outcomes<F: AsyncFn(TestClient)>(name: &str, act: F) -> Vec<Outcome> {
@@ -56,6 +58,12 @@ async fn outcomes_while<F: AsyncFn(TestClient)>(
             spawn_local(publish_slowly(client));
             sleep(Duration::from_millis(500)).await;
         }
+        let is_down = meanwhile == Meanwhile::Down;
+        if is_down {
+            world.set_down(true);
+            world.cut();
+            sleep(Duration::from_millis(1)).await;
+        }
         let before = async {
             if disconnects {
                 let limit = embassy_time::Duration::from_secs(5);
@@ -63,6 +71,10 @@ async fn outcomes_while<F: AsyncFn(TestClient)>(
             }
         };
         let done = poll_then(polls, act(client), before).await.is_some();
+        if is_down {
+            world.set_down(false);
+            client.connected().await.unwrap();
+        }
         sleep(Duration::from_secs(7)).await;
         let arrived = |frame: &testkit::Frame| match frame.packet() {
             Packet::Publish(publish) => publish.topic.as_str() == "t",
@@ -70,7 +82,7 @@ async fn outcomes_while<F: AsyncFn(TestClient)>(
         };
         let links = world.links();
         let is_sent = (0..links).any(|n| world.frames(n).iter().any(arrived));
-        let outcome = match (is_sent, links) {
+        let outcome = match (is_sent, links - usize::from(is_down)) {
             (true, 1) => Sent,
             (false, 1) => NotSent,
             (false, 2) => LinkClosed,
@@ -176,6 +188,35 @@ async fn what_is_dropped_during_disconnect_does_not_keep_it_from_its_end() {
             writer.write_all(&LONG).await.unwrap();
         });
         assert_eq!(writer.await, [NotSent, LinkClosed, Sent]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_without_a_connection_is_sent_only_if_it_is_kept() {
+    run(async {
+        let meanwhile = Meanwhile::Down;
+        let kept = outcomes_while(meanwhile, "publish, disconnected", async |client| {
+            client.publish("t", b"x", Retain::No).await.unwrap();
+        });
+        assert_eq!(kept.await, [NotSent, Sent]);
+        let borrowed = outcomes_while(meanwhile, "borrowed, disconnected", async |client| {
+            let sent = client.publish_borrowed("t", &LONG, Retain::No);
+            sent.await.unwrap();
+        });
+        assert_eq!(borrowed.await, [NotSent]);
+        let source = outcomes_while(meanwhile, "source, disconnected", async |client| {
+            let mut buffer = [0; 100];
+            let open = async || Ok(&LONG[..]);
+            let sent = client.publish_source("t", 2_000, Retain::No, &mut buffer, open);
+            sent.await.unwrap();
+        });
+        assert_eq!(source.await, [NotSent]);
+        let writer = outcomes_while(meanwhile, "writer, disconnected", async |client| {
+            let mut writer = client.publish_writer("t", 2_000, Retain::No).await.unwrap();
+            writer.write_all(&LONG).await.unwrap();
+        });
+        assert_eq!(writer.await, [NotSent]);
     })
     .await;
 }

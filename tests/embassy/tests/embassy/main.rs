@@ -6,6 +6,7 @@ mod client;
 mod endings;
 mod limits;
 mod network;
+mod overdue;
 mod reader3;
 mod settings;
 mod sources;

@@ -1,10 +1,5 @@
 //! Found by reading: each test fails until what it names is mended, but those that say that they pass.
-use std::{
-    future::{Future, pending, poll_fn},
-    io,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::pending, io, time::Duration};
 
 use client_tests::{Setup, Start, World};
 use embedded_io_async::{ErrorType, Read};
@@ -16,44 +11,6 @@ use crate::{
     adapter::options,
     client::{poll_at_most, run, start, start_with},
 };
-
-const LONG: [u8; 2_000] = [7; 2_000];
-
-/// README: "even `mem::forget` costs no more than its places".
-#[tokio::test(start_paused = true)]
-async fn a_borrowed_message_forgotten_before_its_first_byte_does_not_hold_up_others() {
-    run(async {
-        let world = World::default();
-        world.broker(|broker| broker.ack_order = testkit::AckOrder::Held);
-        let setup = Setup {
-            in_flight: 1,
-            write_timeout: Duration::from_secs(5),
-            ..Setup::default()
-        };
-        let (client, _) = start(&world, &setup);
-        client.connected().await.unwrap();
-        // the window is full
-        let first = client.enqueue("t", b"first", Retain::No).await.unwrap();
-        world.arrived(PacketType::Publish, 1).await;
-        let mut supplied = Box::pin(client.publish_borrowed("t", &LONG, Retain::No));
-        for _ in 0..3 {
-            poll_fn(|cx| Poll::Ready(supplied.as_mut().poll(cx).is_ready())).await;
-            sleep(Duration::from_millis(1)).await;
-        }
-        std::mem::forget(supplied);
-        world.broker(|broker| {
-            broker.ack_order = testkit::AckOrder::AsReceived;
-            broker.release_acks(testkit::LinkId(0), &[0]);
-        });
-        first.await.unwrap();
-        let after = client.publish("after", b"x", Retain::No);
-        timeout(Duration::from_secs(3_600), after)
-            .await
-            .unwrap()
-            .unwrap();
-    })
-    .await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_message_of_qos_1_that_is_forgotten_costs_no_more_than_its_place() {
@@ -230,34 +187,6 @@ async fn a_requested_end_of_a_connection_is_told() {
         tokio::join!(runner.run_with(observe), ending);
         println!("{told:?} {:?}", client.stats());
         assert!(told.iter().any(|event| event.starts_with("Disconnected")));
-    })
-    .await;
-}
-
-/// README: "No call of a handle can deadlock it". A publisher of its own memory is polled until a time limit, kept, and
-/// another message is published meanwhile.
-#[tokio::test(start_paused = true)]
-async fn a_borrowed_message_that_is_not_polled_before_its_first_byte_does_not_hold_up_others_for_ever()
- {
-    run(async {
-        let world = World::default();
-        let (client, _) = start(&world, &Setup::default());
-        client.connected().await.unwrap();
-        world.set_down(true);
-        world.cut();
-        sleep(Duration::from_millis(1)).await;
-        let mut borrowed = std::pin::pin!(client.publish_borrowed("t", &LONG, Retain::No));
-        assert!(
-            timeout(Duration::from_millis(10), &mut borrowed)
-                .await
-                .is_err()
-        );
-        world.set_down(false);
-        client.connected().await.unwrap();
-        let alarm = client.publish("alarm", b"x", Retain::No);
-        let alarm = timeout(Duration::from_secs(3_600), alarm).await;
-        assert!(alarm.is_ok(), "waits for ever, {} links", world.links());
-        borrowed.await.unwrap();
     })
     .await;
 }
