@@ -3,7 +3,7 @@
 use core::{
     fmt,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
 };
 
@@ -13,7 +13,7 @@ use mqtt_codec::wire::Retain;
 
 use crate::{
     Client, PublishError,
-    state::{Shared, Ticket},
+    state::{Shared, State, Ticket},
 };
 
 impl<'a, M: RawMutex> Client<'a, M> {
@@ -53,9 +53,9 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// Behind `len` bytes a source is asked once for one more, and not waited for: it need not have an end of its own.
     ///
     /// # Errors
-    /// [`PublishError::NoBuffer`]; [`PublishError::Source`], [`PublishError::TooShort`] and [`PublishError::TooLong`],
-    /// after which the connection is closed if a part was sent, and resumes without the message; as
-    /// [`publish_borrowed`](Self::publish_borrowed).
+    /// What is known before is told before the source is opened. [`PublishError::NoBuffer`]; [`PublishError::Source`],
+    /// [`PublishError::TooShort`] and [`PublishError::TooLong`], after which the connection is closed if a part was sent,
+    /// and resumes without the message; as [`publish_borrowed`](Self::publish_borrowed).
     ///
     /// # Cancel safety
     /// As [`publish_borrowed`](Self::publish_borrowed).
@@ -70,18 +70,27 @@ impl<'a, M: RawMutex> Client<'a, M> {
         if buffer.is_empty() {
             return Err(PublishError::NoBuffer);
         }
+        self.shared.with(|state| state.check_supplied(topic, len))?;
         let mut supply: Option<Supply<'_, M>> = None;
         // the piece in the buffer: payload[from..from + filled]
         let (mut source, mut from, mut filled, mut due) = (None, 0_u32, 0_usize, 0_u32);
         loop {
             from += filled as u32;
-            if source.is_none() || due < from {
-                source = Some(open().await.map_err(|_| PublishError::Source)?);
-                from = 0;
-            }
-            if let Some(source) = &mut source {
-                filled = read_piece(source, buffer, len - from).await?;
-            }
+            let piece = async {
+                if source.is_none() || due < from {
+                    source = Some(open().await.map_err(|_| PublishError::Source)?);
+                    from = 0;
+                }
+                match &mut source {
+                    Some(source) => read_piece(source, buffer, len - from).await,
+                    None => Err(PublishError::Source),
+                }
+            };
+            let ticket = supply.as_ref().map(|supply| supply.ticket);
+            filled = match self.unless_settled(ticket, pin!(piece)).await {
+                Ok(filled) => filled?,
+                Err(outcome) => return outcome,
+            };
             let ticket = match &supply {
                 Some(supply) => supply.ticket,
                 None => {
@@ -105,6 +114,24 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 Err(outcome) => return outcome,
             };
         }
+    }
+
+    /// Awaits the future, unless the outcome of the message, or that there will be none, is known before.
+    fn unless_settled<F: Future>(
+        self,
+        ticket: Option<Ticket>,
+        mut future: Pin<&mut F>,
+    ) -> impl Future<Output = Result<F::Output, Result<(), PublishError>>> {
+        poll_fn(move |cx| {
+            let mut outcome = |state: &mut State<'_>| match ticket {
+                Some(ticket) => state.outcome(ticket),
+                None => state.is_closing().then_some(Err(PublishError::Closed)),
+            };
+            match self.shared.with(|state| state.poll_found(cx, &mut outcome)) {
+                Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
+                Poll::Pending => future.as_mut().poll(cx).map(Ok),
+            }
+        })
     }
 
     /// Sends a payload from memory, whenever it is due, until it is acknowledged.

@@ -19,6 +19,7 @@ use embassy_sync::{
 };
 use embassy_time::Instant;
 use mqtt_codec::session::{self, AckToken, Session};
+use mqtt_codec::wire::{Retain, TopicName};
 
 pub(crate) use self::{
     clock::{Due, LAST_WORDS, span},
@@ -246,21 +247,30 @@ impl<'a> State<'a> {
         }
     }
 
+    /// The topic of a QoS 1 message that can be accepted now or later, with so many bytes kept beside it.
+    pub(crate) fn check<'t>(
+        &self,
+        topic: &'t str,
+        kept: usize,
+    ) -> Result<TopicName<'t>, PublishError> {
+        if self.is_closing() {
+            return Err(PublishError::Closed);
+        }
+        let topic = TopicName::new(topic)?;
+        if !self.outbox.fits(topic.as_bytes().len() + kept) {
+            return Err(PublishError::Limit(Limit::Message));
+        }
+        Ok(topic)
+    }
+
     /// Accepts a QoS 1 message. `Err` of a payload is the length of one that its publisher supplies.
     pub(crate) fn accept(
         &mut self,
         topic: &str,
-        retain: mqtt_codec::wire::Retain,
+        retain: Retain,
         payload: Result<&[u8], u32>,
     ) -> Result<Ticket, PublishError> {
-        if self.is_closing() {
-            return Err(PublishError::Closed);
-        }
-        let topic = mqtt_codec::wire::TopicName::new(topic)?;
-        let kept = payload.map_or(0, <[u8]>::len);
-        if !self.outbox.fits(topic.as_bytes().len() + kept) {
-            return Err(PublishError::Limit(Limit::Message));
-        }
+        let topic = self.check(topic, payload.map_or(0, <[u8]>::len))?;
         let serial = self.accepted;
         let packet = self.outbox.put(serial, topic, retain, payload);
         let packet = packet.ok_or(PublishError::Limit(Limit::Outbox))?;

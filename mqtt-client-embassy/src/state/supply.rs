@@ -44,6 +44,9 @@ const fn steps(at: Instant) -> u32 {
     (at.as_micros() >> STEP_BITS) as u32
 }
 
+/// Bytes of a PUBLISH at QoS 1 behind its fixed header beside topic and payload, and the most of all of them.
+const LENGTH_AND_ID: u32 = 4;
+const LONGEST: u32 = 268_435_455;
 /// Bytes of a PUBLISH at QoS 0 beside topic and payload, at most.
 const LONGEST_HEAD: u32 = 7;
 
@@ -51,6 +54,18 @@ impl<'a> State<'a> {
     /// From now on there are publishers who hand out payloads.
     pub(crate) fn expect_supplies(&mut self) {
         self.supplying = Some(&SUPPLYING);
+    }
+
+    /// Whether a message whose payload of `len` bytes is supplied can be accepted, now or later.
+    pub(crate) fn check_supplied(&self, topic: &str, len: u32) -> Result<(), PublishError> {
+        let topic = self.check(topic, 0)?.as_bytes().len() as u32;
+        if self.outbox.capacity() == 0 {
+            return Err(PublishError::Limit(Limit::Outbox));
+        }
+        match len.saturating_add(topic + LENGTH_AND_ID) > LONGEST {
+            true => Err(PublishError::Limit(Limit::Packet)),
+            false => Ok(()),
+        }
     }
 
     /// Tells the publisher of a message that it is its turn; false if there is none any more, or it does not begin, and

@@ -119,7 +119,8 @@ async fn publish_slowly(client: TestClient) {
     impl Read for Slow {
         async fn read(&mut self, out: &mut [u8]) -> Result<usize, Infallible> {
             if self.0 == 200 {
-                sleep(Duration::from_secs(2)).await;
+                // longer than before the others come, and not so much that these look more often than they may
+                sleep(Duration::from_millis(700)).await;
             }
             let n = self.0.min(out.len()).min(100);
             self.0 -= n;

@@ -1,9 +1,8 @@
 //! Found by reading: each test fails until what it names is mended, but those that say that they pass.
-use std::{future::pending, io, time::Duration};
+use std::time::Duration;
 
 use client_tests::{Setup, Start, World};
-use embedded_io_async::{ErrorType, Read};
-use mqtt_client_embassy::{PublishError, QoS, Retain};
+use mqtt_client_embassy::QoS;
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -30,68 +29,6 @@ async fn a_message_of_qos_1_that_is_forgotten_costs_no_more_than_its_place() {
                 println!("PUBACKs after 4: {:?}", world.packet_types(0));
             }
         }
-    })
-    .await;
-}
-
-/// Gives its first bytes, and then nothing.
-struct Stuck {
-    left: usize,
-}
-
-impl ErrorType for Stuck {
-    type Error = io::Error;
-}
-
-impl Read for Stuck {
-    async fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            pending::<()>().await;
-        }
-        let n = self.left.min(out.len());
-        out[..n].fill(7);
-        self.left -= n;
-        Ok(n)
-    }
-}
-
-/// design.md: "If the driver dies, every pending future resolves with closed."
-#[tokio::test(start_paused = true)]
-async fn a_publisher_whose_source_is_stuck_learns_that_the_client_has_ended() {
-    run(async {
-        let world = World::default();
-        let (client, runner) = start(&world, &Setup::default());
-        client.connected().await.unwrap();
-        let mut buffer = [0; 100];
-        let open = async || Ok(Stuck { left: 100 });
-        let sent = client.publish_source("t", 300, Retain::No, &mut buffer, open);
-        let end = async {
-            sleep(Duration::from_secs(1)).await;
-            runner.abort();
-        };
-        let (sent, ()) = tokio::join!(timeout(Duration::from_secs(3_600), sent), end);
-        assert_eq!(sent.expect("it hangs"), Err(PublishError::Closed));
-    })
-    .await;
-}
-
-/// design.md: "a stream stalled after its first byte closes the connection and resumes; only its own future fails".
-#[tokio::test(start_paused = true)]
-async fn a_publisher_whose_source_is_stuck_fails() {
-    run(async {
-        let world = World::default();
-        let (client, _) = start(&world, &Setup::default());
-        client.connected().await.unwrap();
-        let mut buffer = [0; 100];
-        let open = async || Ok(Stuck { left: 100 });
-        let sent = client.publish_source("t", 300, Retain::No, &mut buffer, open);
-        let others = async {
-            sleep(Duration::from_secs(1)).await;
-            client.publish("after", b"x", Retain::No).await.unwrap();
-            println!("others go on, links {}", world.links());
-        };
-        let (sent, ()) = tokio::join!(timeout(Duration::from_secs(3_600), sent), others);
-        assert_eq!(sent.expect("it hangs"), Err(PublishError::Source));
     })
     .await;
 }
@@ -314,26 +251,6 @@ async fn qos_0_messages_whose_inbox_goes_count_as_dropped() {
         drop(inbox);
         sleep(Duration::from_secs(1)).await;
         assert_eq!(client.stats().dropped, 2, "{:?}", client.stats());
-    })
-    .await;
-}
-
-/// [`Client::publish_source`]: a wrong topic is known before anything is opened and read.
-#[tokio::test(start_paused = true)]
-async fn a_source_is_not_opened_for_a_topic_that_is_none() {
-    run(async {
-        let world = World::default();
-        let (client, _) = start(&world, &Setup::default());
-        client.connected().await.unwrap();
-        let mut buffer = [0; 100];
-        let mut opened = 0;
-        let open = async || {
-            opened += 1;
-            Ok(Stuck { left: 300 })
-        };
-        let sent = client.publish_source("a/#", 300, Retain::No, &mut buffer, open);
-        assert!(matches!(sent.await, Err(PublishError::Topic(_))));
-        assert_eq!(opened, 0);
     })
     .await;
 }
