@@ -116,8 +116,8 @@ pub struct Stats {
     pub received: u32,
     /// QoS 0 messages of which bytes were in the transmit buffer when their connection ended.
     pub lost_with_connection: u32,
-    /// QoS 0 messages received for which there was no place or no inbox, or whose connection ended before all of them,
-    /// or the beginning of a long one, was handed over.
+    /// QoS 0 messages received for which there was no place or no inbox, whose inbox went while they waited, or whose
+    /// connection ended before all of them, or the beginning of a long one, was handed over.
     pub dropped: u32,
     /// QoS 1 messages received and not acknowledged because consumers stalled.
     pub discarded_while_stalled: u32,

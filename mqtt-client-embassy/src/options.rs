@@ -107,6 +107,9 @@ impl<'a> Options<'a> {
 
     /// Subscriptions that exist before the first byte is read, with an inbox each: [`Client::inbox`](crate::Client::inbox).
     /// SUBSCRIBE is sent only if the broker has not acknowledged it in its present session. Default: none.
+    ///
+    /// QoS 1 messages wait for their inbox to be taken. Those at QoS 0, retained ones among them, are dropped and
+    /// [counted](crate::Stats::dropped) until then: take such an inbox before the runner runs.
     #[must_use]
     pub const fn declare(mut self, subscriptions: &'a [(&'a str, QoS)]) -> Self {
         self.declared = subscriptions;

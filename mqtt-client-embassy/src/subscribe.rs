@@ -12,7 +12,8 @@ use crate::{
 ///
 /// Dropping it unsubscribes in a session that is [`Transient`](crate::SessionStart::Transient). In any other the
 /// subscription stays: QoS 1 messages wait in the queue for the next inbox of the filter, see
-/// [`Client::inbox`](crate::Client::inbox); QoS 0 messages are dropped.
+/// [`Client::inbox`](crate::Client::inbox); QoS 0 messages, those that wait for this one included, are dropped and
+/// [counted](crate::Stats::dropped).
 pub struct Inbox<'a, M: RawMutex> {
     client: Client<'a, M>,
     route: u16,
@@ -94,6 +95,7 @@ impl<M: RawMutex> fmt::Debug for Inbox<'_, M> {
 
 impl State<'_> {
     fn detach(&mut self, index: u16) {
+        self.queue.drop_at_most_once(index, &mut self.stats.dropped);
         if index == UNMATCHED {
             self.unmatched_holder = Holder::Declared;
             return;

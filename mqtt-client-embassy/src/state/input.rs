@@ -177,7 +177,6 @@ impl<'a> State<'a> {
         };
         let is_wanted = match (holder, message.token) {
             (Holder::Somebody, _) => true,
-            (Holder::Declared, _) if route != UNMATCHED => true,
             (_, None) => false,
             (_, Some(_)) => match found {
                 Match::Route(..) => true,

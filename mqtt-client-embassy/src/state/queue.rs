@@ -300,6 +300,24 @@ impl<'a> Queue<'a> {
         }
     }
 
+    /// Drops the QoS 0 messages for an inbox that nobody has any more.
+    pub(crate) fn drop_at_most_once(&mut self, route: u16, dropped: &mut u32) {
+        let arrival = &mut self.arrival;
+        let is_its = |received: &Received<'_>| received.route == route && received.token.is_none();
+        // the block of a stream is not that of its beginning, and has the number of that; no other has that of one that waits
+        let mut ends = arrival.phase != Phase::Stream && is_its(arrival.received);
+        for received in self.seats.iter_mut().flatten() {
+            if received.waits && is_its(received) {
+                received.waits = false;
+                *dropped = dropped.wrapping_add(1);
+                ends |= received.number == arrival.received.number;
+            }
+        }
+        if ends {
+            self.drop_arrival(dropped);
+        }
+    }
+
     /// The oldest message for an inbox.
     pub(crate) fn take(&mut self, is_for_it: impl Fn(u16) -> bool) -> Option<&'a mut Received<'a>> {
         let mut oldest = None;

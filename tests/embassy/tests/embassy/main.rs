@@ -4,6 +4,7 @@ mod cancel_outcomes;
 mod cancel_safety;
 mod client;
 mod endings;
+mod inboxes;
 mod limits;
 mod network;
 mod overdue;

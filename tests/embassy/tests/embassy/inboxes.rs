@@ -1,0 +1,194 @@
+//! Inboxes that are dropped, or not taken: what becomes of their messages and of their subscriptions.
+use std::time::Duration;
+
+use client_tests::{Setup, Start, World};
+use mqtt_client_embassy::{Inbox, QoS};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    adapter::options,
+    client::{M, TestClient, connected, run, start, start_with},
+};
+
+/// Longer than any wait here may be.
+const LONG: Duration = Duration::from_secs(60);
+
+type Other = Inbox<'static, M>;
+
+/// A subscription that goes on.
+async fn other(client: TestClient) -> Other {
+    let other = client.subscribe("other", QoS::AtLeastOnce).await;
+    other.unwrap()
+}
+
+/// Its messages come, at either QoS.
+async fn assert_goes_on(world: &World, other: &mut Other) {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        world.broker(|broker| broker.publish("other", b"x", qos));
+        let next = timeout(LONG, other.next()).await;
+        assert_eq!(next.expect("it hangs").unwrap().payload(), b"x");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_of_a_dropped_inbox_leave_the_queue_to_others() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut other = other(client).await;
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        for n in 0..2_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtMostOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        assert_eq!(client.stats().dropped, 2);
+        assert_goes_on(&world, &mut other).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn unmatched_qos_0_messages_of_a_dropped_inbox_leave_the_queue_to_others() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            declared: vec![("old", QoS::AtMostOnce)],
+            ..Setup::default()
+        };
+        let (earlier, _) = start(&world, &setup);
+        earlier.connected().await.unwrap();
+        earlier.disconnect().await;
+        let client = connected(&world).await;
+        let mut other = other(client).await;
+        let unmatched = client.unmatched().unwrap();
+        for n in 0..2_u8 {
+            world.broker(|broker| broker.publish("old", &[n], QoS::AtMostOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        drop(unmatched);
+        assert_eq!(client.stats().dropped, 2);
+        assert_goes_on(&world, &mut other).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_of_a_dropped_inbox_do_not_block_a_queue_of_one() {
+    run(async {
+        let world = World::default();
+        let (client, _) = start_with::<1, 1, 2, 64, 256>(&world, options(&Setup::default()));
+        client.connected().await.unwrap();
+        let mut other = other(client).await;
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        world.broker(|broker| broker.publish("in", b"0", QoS::AtMostOnce));
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        assert_goes_on(&world, &mut other).await;
+        assert_eq!(client.stats().dropped, 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qos_0_message_that_is_arriving_goes_with_its_inbox() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut other = other(client).await;
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        // PUBLISH of 500 bytes, which neither a place nor the buffer holds
+        let mut publish = [7; 503];
+        publish[..7].copy_from_slice(&[0x30, 0xf4, 0x03, 0, 2, b'i', b'n']);
+        let (beginning, rest) = publish.split_at(20);
+        world.inject(beginning);
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        world.inject(rest);
+        assert_goes_on(&world, &mut other).await;
+        assert_eq!(client.stats().dropped, 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_qos_0_message_that_nobody_has_begun_goes_with_its_inbox() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut other = other(client).await;
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        world.broker(|broker| broker.publish("in", &[7; 5_000], QoS::AtMostOnce));
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        assert_goes_on(&world, &mut other).await;
+        assert_eq!(client.stats().dropped, 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_read_outlives_its_inbox() {
+    use embedded_io_async::Read;
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut other = other(client).await;
+        let mut inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        world.broker(|broker| broker.publish("in", &[7; 5_000], QoS::AtMostOnce));
+        let mut message = inbox.next().await.unwrap();
+        drop(inbox);
+        let mut whole = [0; 5_000];
+        message.read_exact(&mut whole).await.unwrap();
+        assert!(whole == [7; 5_000]);
+        drop(message);
+        assert_goes_on(&world, &mut other).await;
+        assert_eq!(client.stats().dropped, 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_are_dropped_until_their_inbox_is_taken() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            declared: vec![("in", QoS::AtMostOnce)],
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        let mut other = other(client).await;
+        world.broker(|broker| broker.publish("in", &[0; 5_000], QoS::AtMostOnce));
+        for n in 1..10_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtMostOnce));
+        }
+        assert_goes_on(&world, &mut other).await;
+        assert_eq!(client.stats().dropped, 10);
+        let mut inbox = client.inbox("in").unwrap();
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtMostOnce));
+        assert_eq!(inbox.next().await.unwrap().payload(), b"x");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_of_a_subscription_that_ends_with_its_inbox_count_as_dropped() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            start: Start::Transient,
+            ..Setup::default()
+        };
+        let (client, _) = start(&world, &setup);
+        client.connected().await.unwrap();
+        let inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        for n in 0..2_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtMostOnce));
+        }
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        assert_eq!(client.stats().dropped, 2);
+    })
+    .await;
+}
