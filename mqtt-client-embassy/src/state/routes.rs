@@ -214,6 +214,11 @@ impl<'a> Routes<'a> {
         })
     }
 
+    /// Whether no SUBSCRIBE or UNSUBSCRIBE awaits its answer.
+    pub(crate) fn are_answered(&self) -> bool {
+        self.packets.iter().all(Option::is_some)
+    }
+
     /// What was subscribed to in a session that is lost is wanted again; of the rest, nothing is left.
     pub(crate) fn handle_connected(&mut self, session: SessionPresent) {
         for route in self.routes.iter_mut() {

@@ -30,14 +30,19 @@ impl<'a> State<'a> {
 
     fn end_with_inbox(&mut self, index: u16) {
         let is_transient = self.session.config().start == SessionStart::Transient;
+        // the next connection begins a session, and nothing is left to be sent in it
+        let is_unasked = !self.session.is_connected() && self.routes.are_answered();
         let Some(route) = self.routes.get(index) else {
             return;
         };
         match route.stage {
             Stage::Left => return self.end_route(index),
             Stage::Refused => self.routes.free(index),
-            Stage::Wanted if is_transient => self.routes.free(index),
-            Stage::Asked | Stage::Granted if is_transient => route.stage = Stage::Unwanted,
+            Stage::Wanted if is_transient && is_unasked => self.routes.free(index),
+            // once more, perhaps: the broker may have it
+            Stage::Wanted | Stage::Asked | Stage::Granted if is_transient => {
+                route.stage = Stage::Unwanted;
+            }
             _ => {}
         }
         if is_transient {

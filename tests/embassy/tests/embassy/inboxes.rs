@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use client_tests::{Setup, Start, World};
 use mqtt_client_embassy::{Inbox, QoS};
+use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
 use crate::{
     adapter::options,
-    client::{M, TestClient, connected, run, start, start_with},
+    client::{M, TestClient, connected, poll_at_most, run, start, start_with},
 };
 
 /// Longer than any wait here may be.
@@ -189,6 +190,90 @@ async fn qos_0_messages_of_a_subscription_that_ends_with_its_inbox_count_as_drop
         sleep(Duration::from_secs(1)).await;
         drop(inbox);
         assert_eq!(client.stats().dropped, 2);
+    })
+    .await;
+}
+
+/// A transient session, with this subscription.
+fn transient(world: &World, declared: Vec<(&'static str, QoS)>) -> TestClient {
+    let setup = Setup {
+        start: Start::Transient,
+        declared,
+        ..Setup::default()
+    };
+    start(world, &setup).0
+}
+
+/// Asks for a subscription, and drops it before the runner has had its turn.
+async fn subscribe_and_drop(client: TestClient, filter: &'static str) {
+    let asked = poll_at_most(1, client.subscribe(filter, QoS::AtLeastOnce));
+    assert!(asked.await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_subscription_dropped_while_asked_for_again_is_ended() {
+    run(async {
+        let world = World::default();
+        let client = transient(&world, vec![("in", QoS::AtLeastOnce)]);
+        client.connected().await.unwrap();
+        subscribe_and_drop(client, "in").await;
+        world.arrived(PacketType::Unsubscribe, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_taken_anew_and_dropped_does_not_fill_the_queue() {
+    run(async {
+        let world = World::default();
+        let client = transient(&world, vec![]);
+        client.connected().await.unwrap();
+        let mut other = other(client).await;
+        drop(client.subscribe("in", QoS::AtLeastOnce).await.unwrap());
+        subscribe_and_drop(client, "in").await;
+        world.arrived(PacketType::Unsubscribe, 1).await;
+        for n in 0..10_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
+        }
+        assert_goes_on(&world, &mut other).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_dropped_before_it_was_asked_for_leaves_its_place() {
+    run(async {
+        let world = World::default();
+        let client = transient(&world, vec![]);
+        // of four
+        for filter in ["a", "b", "c", "d", "e", "f"] {
+            subscribe_and_drop(client, filter).await;
+        }
+        client.connected().await.unwrap();
+        let mut other = other(client).await;
+        assert_goes_on(&world, &mut other).await;
+        let sent = world.packet_types(0);
+        assert_eq!(sent[..2], [PacketType::Connect, PacketType::Subscribe]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsubscribe_under_way_survives_a_lost_session() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let _inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        // within UNSUBSCRIBE
+        world.cut_after_input(3);
+        let forget = async {
+            world.dialed(2).await;
+            world.broker(|broker| broker.forget_session("client"));
+        };
+        let ended = timeout(LONG, client.unsubscribe("in"));
+        let (ended, ()) = tokio::join!(ended, forget);
+        ended.expect("it hangs").unwrap();
+        world.assert_no_complaints();
     })
     .await;
 }

@@ -1,9 +1,8 @@
 //! Found by reading: each test fails until what it names is mended, but those that say that they pass.
 use std::time::Duration;
 
-use client_tests::{Setup, Start, World};
+use client_tests::{Setup, World};
 use mqtt_client_embassy::QoS;
-use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -29,72 +28,6 @@ async fn a_message_of_qos_1_that_is_forgotten_costs_no_more_than_its_place() {
                 println!("PUBACKs after 4: {:?}", world.packet_types(0));
             }
         }
-    })
-    .await;
-}
-
-/// An inbox dropped before the broker was asked again leaves a subscription that the broker still has.
-#[tokio::test(start_paused = true)]
-async fn a_transient_subscription_dropped_while_asked_for_again_is_ended() {
-    run(async {
-        let world = World::default();
-        let setup = Setup {
-            start: Start::Transient,
-            declared: vec![("in", QoS::AtLeastOnce)],
-            ..Setup::default()
-        };
-        let (client, _) = start(&world, &setup);
-        client.connected().await.unwrap();
-        // asked for again, and given up before a byte of it
-        assert!(
-            poll_at_most(1, client.subscribe("in", QoS::AtLeastOnce))
-                .await
-                .is_none()
-        );
-        sleep(Duration::from_secs(1)).await;
-        println!("{:?}", world.packet_types(0));
-        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
-        sleep(Duration::from_secs(1)).await;
-        println!("{:?} {:?}", world.packet_types(0), client.stats());
-        assert!(
-            world.packet_types(0).contains(&PacketType::Unsubscribe),
-            "the broker goes on to deliver what nobody can get"
-        );
-    })
-    .await;
-}
-
-/// The same without a declaration, and what it costs: the queue fills with what nobody can get, for good.
-#[tokio::test(start_paused = true)]
-async fn an_inbox_taken_anew_and_dropped_does_not_fill_the_queue() {
-    run(async {
-        let world = World::default();
-        let setup = Setup {
-            start: Start::Transient,
-            ..Setup::default()
-        };
-        let (client, _) = start(&world, &setup);
-        client.connected().await.unwrap();
-        let mut other = client.subscribe("other", QoS::AtLeastOnce).await.unwrap();
-        drop(client.subscribe("in", QoS::AtLeastOnce).await.unwrap());
-        // before the runner has had its turn
-        assert!(
-            poll_at_most(1, client.subscribe("in", QoS::AtLeastOnce))
-                .await
-                .is_none()
-        );
-        sleep(Duration::from_secs(1)).await;
-        for n in 0..10_u8 {
-            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
-        }
-        sleep(Duration::from_secs(1)).await;
-        world.broker(|broker| broker.publish("other", b"x", QoS::AtLeastOnce));
-        let next = timeout(Duration::from_secs(3_600), other.next()).await;
-        assert!(
-            next.is_ok(),
-            "{:?}: nothing comes any more",
-            world.packet_types(0)
-        );
     })
     .await;
 }
@@ -156,36 +89,6 @@ async fn a_first_wait_of_0_leaves_others_their_turn() {
         })
         .unwrap();
         assert!(poll_at_most(1, runner.run()).await.is_none());
-    })
-    .await;
-}
-
-/// Passes.
-#[tokio::test(start_paused = true)]
-async fn an_unsubscribe_under_way_survives_a_lost_session() {
-    run(async {
-        let world = World::default();
-        let (client, _) = start(&world, &Setup::default());
-        client.connected().await.unwrap();
-        let _inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
-        // cut when UNSUBSCRIBE is out, before its answer
-        world.cut_after_input(3);
-        let forget = async {
-            world.dialed(2).await;
-        };
-        let ended = timeout(Duration::from_secs(600), client.unsubscribe("in"));
-        let down = async {
-            while world.dials().len() < 2 {
-                sleep(Duration::from_millis(1)).await;
-                world.broker(|broker| broker.forget_session("client"));
-            }
-        };
-        let (ended, (), ()) = tokio::join!(ended, forget, down);
-        ended.expect("it hangs").unwrap();
-        for n in 0..world.links() {
-            println!("{:?}", world.packet_types(n));
-        }
-        world.assert_no_complaints();
     })
     .await;
 }
