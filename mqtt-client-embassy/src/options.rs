@@ -189,9 +189,11 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// First and largest bound of the random wait between attempts, milliseconds. Default: 500 and 60,000.
+    /// First and largest bound of the random wait between attempts, milliseconds; the wait is 8 ms at least, and a
+    /// first bound of 0 counts as 1. Default: 500 and 60,000.
     #[must_use]
     pub const fn backoff(mut self, min_ms: u32, max_ms: u32) -> Self {
+        let min_ms = if min_ms == 0 { 1 } else { min_ms };
         self.backoff_ms = (min_ms, max_ms);
         self
     }

@@ -34,6 +34,8 @@ const ROUNDS: u8 = 2;
 const READS: u8 = 32;
 /// A connection that has stayed up for this long ends a row of failures.
 const STABLE_AFTER: session::Duration = session::Duration::from_secs(30);
+/// Microseconds, as bits that are set in each pause: others have their turn, whatever the random number is.
+const SHORTEST_PAUSE: u64 = 8_191;
 /// A message that was the oldest one at the end of so many connections is suspect.
 const SUSPECT_AFTER: u8 = 3;
 
@@ -259,7 +261,10 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
             let close = close_reason(reason, is_first);
             pause = match ended.next {
                 Next::Now => Duration::MIN,
-                _ => span(backoff.next_delay(now(), (self.random)())),
+                _ => {
+                    let delay = backoff.next_delay(now(), (self.random)());
+                    Duration::from_micros(delay.as_micros() | SHORTEST_PAUSE)
+                }
             };
             let retry_in = close.is_none().then_some(pause);
             if ended.was_connected {

@@ -1,5 +1,6 @@
 //! The Embassy client: the scenarios of all adapters, and what concerns it alone.
 mod adapter;
+mod backoff;
 mod cancel_outcomes;
 mod cancel_safety;
 mod client;

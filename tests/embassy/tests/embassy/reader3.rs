@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     adapter::options,
-    client::{poll_at_most, run, start, start_with},
+    client::{run, start, start_with},
 };
 
 #[tokio::test(start_paused = true)]
@@ -57,38 +57,6 @@ async fn a_requested_end_of_a_connection_is_told() {
         tokio::join!(runner.run_with(observe), ending);
         println!("{told:?} {:?}", client.stats());
         assert!(told.iter().any(|event| event.starts_with("Disconnected")));
-    })
-    .await;
-}
-
-/// A connector that fails at once, as embassy-net's does without a route.
-struct Refusing(std::rc::Rc<std::cell::Cell<u32>>);
-
-impl mqtt_client_embassy::Connector for Refusing {
-    type Connection<'c> = embedded_io_adapters::tokio_1::FromTokio<tokio::io::DuplexStream>;
-
-    async fn connect(&mut self) -> Result<Self::Connection<'_>, mqtt_client_embassy::ConnectError> {
-        self.0.set(self.0.get() + 1);
-        assert!(
-            self.0.get() < 1_000,
-            "1,000 attempts in one poll of the runner"
-        );
-        Err(mqtt_client_embassy::ConnectError::UnknownHost)
-    }
-}
-
-/// `backoff(0, 60_000)`: the first bound is 0, the largest a minute.
-#[tokio::test(start_paused = true)]
-async fn a_first_wait_of_0_leaves_others_their_turn() {
-    run(async {
-        use mqtt_client_embassy::{Options, Resources, new};
-        let resources = crate::adapter::leak(Resources::<crate::client::M, 1, 1, 1, 16, 64>::new());
-        let options = crate::adapter::leak(Options::new("client").backoff(0, 60_000));
-        let (_client, mut runner) = new(resources, options, Refusing(Default::default()), || {
-            fastrand::u32(..)
-        })
-        .unwrap();
-        assert!(poll_at_most(1, runner.run()).await.is_none());
     })
     .await;
 }
