@@ -255,6 +255,11 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 told.tell::<TOPICS>(out.as_deref().unwrap_or_default(), &mut observe);
             }
             if ended.next == Next::Never || reason == DisconnectReason::Requested {
+                if ended.was_connected {
+                    let reason = DisconnectReason::Requested;
+                    let retry_in = None;
+                    observe(Event::Disconnected { reason, retry_in });
+                }
                 break CloseReason::Requested;
             }
             let is_first = !ended.was_connected && first == FirstConnect::ReturnError;

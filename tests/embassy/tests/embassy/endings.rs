@@ -149,3 +149,27 @@ async fn a_long_topic_of_a_suspect_is_told_up_to_a_whole_character() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_connection_is_told_if_it_was_requested_too() {
+    run(async {
+        let world = World::default();
+        let (client, mut runner) = client_and_runner(&world);
+        let mut told = Vec::new();
+        let ending = async {
+            client.connected().await.unwrap();
+            client.disconnect().await;
+        };
+        let observe = |event: Event<'_>| told.push(format!("{event:?}"));
+        tokio::join!(runner.run_with(observe), ending);
+        assert_eq!(
+            told[1..],
+            [
+                "Disconnected { reason: Requested, retry_in: None }",
+                "Closed(Requested)"
+            ]
+        );
+        assert_eq!(client.stats().disconnections, 1);
+    })
+    .await;
+}

@@ -32,35 +32,6 @@ async fn a_message_of_qos_1_that_is_forgotten_costs_no_more_than_its_place() {
     .await;
 }
 
-/// [`Event::Disconnected`]: "A connection has ended"; `DisconnectReason::Requested` is told to nobody.
-#[tokio::test(start_paused = true)]
-async fn a_requested_end_of_a_connection_is_told() {
-    run(async {
-        use mqtt_client_embassy::{Event, Resources, new};
-        let world = World::default();
-        let resources =
-            crate::adapter::leak(Resources::<crate::client::M, 4, 4, 4, 64, 256>::new());
-        let options = crate::adapter::leak(options(&Setup::default()));
-        let (client, mut runner) = new(
-            resources,
-            options,
-            crate::adapter::Dialler(world.clone()),
-            || 1,
-        )
-        .unwrap();
-        let mut told = Vec::new();
-        let ending = async {
-            client.connected().await.unwrap();
-            client.disconnect().await;
-        };
-        let observe = |event: Event<'_>| told.push(format!("{event:?}"));
-        tokio::join!(runner.run_with(observe), ending);
-        println!("{told:?} {:?}", client.stats());
-        assert!(told.iter().any(|event| event.starts_with("Disconnected")));
-    })
-    .await;
-}
-
 /// What an earlier firmware subscribed to fills the queue of the next one.
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_subscription_that_is_declared_no_more_do_not_keep_others_away() {
