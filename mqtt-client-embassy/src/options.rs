@@ -13,7 +13,8 @@ use crate::{
 
 pub use mqtt_codec::session::{Oversized, Start as SessionStart};
 
-/// Settings of a client. Nothing is checked before [`new`](crate::new()).
+/// Settings of a client. Nothing is checked before [`new`](crate::new()). A time limit is 3 days at most: a longer one,
+/// [`Duration::MAX`] for instance, counts as that.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     client_id: &'a str,
@@ -254,6 +255,11 @@ pub(crate) fn subscription(filter: &str, qos: QoS) -> Result<TopicFilter<'_>, Su
     Ok(TopicFilter::new(filter)?)
 }
 
+/// The session's, about 3 days.
+const LONGEST: Duration = Duration::from_secs(274_877);
+
 const fn span(duration: Duration) -> session::Duration {
+    let is_longer = duration.as_ticks() > LONGEST.as_ticks();
+    let duration = if is_longer { LONGEST } else { duration };
     session::Duration::from_micros(duration.as_micros())
 }

@@ -25,6 +25,10 @@ pub(crate) fn unit(workspace: &Workspace) -> Result<()> {
     for package in project::CLOCK_PACKAGES {
         cmd!(workspace.shell, "cargo test --package {package}").run()?;
     }
+    for folder in project::CLOCK_WORKSPACES {
+        let manifest = format!("{folder}/Cargo.toml");
+        cmd!(workspace.shell, "cargo test --manifest-path {manifest}").run()?;
+    }
     Ok(())
 }
 

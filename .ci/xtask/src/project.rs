@@ -40,6 +40,9 @@ pub(crate) const INTEROP_PACKAGES: &[&str] = &["mqboard-interop"];
 /// Packages whose test programs bring a clock of their own, which no other package may link beside it: tested alone.
 pub(crate) const CLOCK_PACKAGES: &[&str] = &["mqboard-embassy-tests"];
 
+/// As those, with another rate of embassy-time's clock, which the workspace has one of: outside it.
+pub(crate) const CLOCK_WORKSPACES: &[&str] = &["tests/ticks"];
+
 /// Runnable examples with the arguments they are checked with, and the seconds each may take.
 pub(crate) struct Example {
     pub(crate) name: &'static str,
@@ -92,6 +95,10 @@ pub(crate) const SEPARATE_WORKSPACES: &[SeparateWorkspace] = &[
     SeparateWorkspace {
         folder: "tests/no-alloc",
         targets: &[(LINK_TARGETS[0].name, "")],
+    },
+    SeparateWorkspace {
+        folder: CLOCK_WORKSPACES[0],
+        targets: &[],
     },
     SeparateWorkspace {
         folder: "fuzz",

@@ -22,7 +22,7 @@ impl State<'_> {
     /// When [`handle_due`](Self::handle_due) is to be called, unless something happens before.
     pub(crate) fn next_due(&mut self, clock: Instant) -> Instant {
         let due = self.session.poll_timeout(at(clock));
-        let due = due.map_or(Instant::MAX, |due| Instant::from_micros(due.as_micros()));
+        let due = due.map_or(Instant::MAX, not_before);
         match self.leave {
             Some(leave) => due.min(leave(self, None)),
             None => due,
@@ -85,6 +85,11 @@ impl State<'_> {
             _ => Due::Nothing,
         })
     }
+}
+
+/// The first tick that is not before: one before would be in vain, and the next, until it has passed.
+fn not_before(at: session::Instant) -> Instant {
+    Instant::from_ticks(span(at - session::Instant::ZERO).as_ticks())
 }
 
 pub(crate) fn span(duration: session::Duration) -> Duration {
