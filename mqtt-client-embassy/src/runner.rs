@@ -229,6 +229,9 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Ok(Ok(0)) => {
                                 break Some(DisconnectReason::Transport(ErrorKind::WriteZero));
                             }
+                            Ok(Ok(n)) if n > rest.len() => {
+                                break Some(DisconnectReason::Transport(ErrorKind::Other));
+                            }
                             Ok(Ok(n)) => written += n,
                             Ok(Err(error)) => {
                                 break Some(DisconnectReason::Transport(error.kind()));

@@ -3,9 +3,10 @@ use std::{cell::Cell, convert::Infallible, future::pending, rc::Rc, time::Durati
 
 use client_tests::{Setup, World};
 use embedded_io_adapters::tokio_1::FromTokio;
-use embedded_io_async::{ErrorType, Read, Write};
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use mqtt_client_embassy::{
-    ConnectError, Connector, Options, PublishError, QoS, Resources, Retain, new,
+    CloseReason, ConnectError, Connector, FirstConnect, Options, PublishError, QoS, Resources,
+    Retain, new,
 };
 use mqtt_codec::wire::{Dup, Packet, PacketType};
 use tokio::{
@@ -443,6 +444,49 @@ async fn two_that_wait_for_each_other_to_read_go_on_with_another_connection() {
         assert_eq!(world.links(), 2);
         assert_eq!(world.broker(|broker| broker.published()), [[7; 1_000]]);
         world.assert_no_complaints();
+    })
+    .await;
+}
+
+/// Says that it has taken more than there was.
+struct Boastful;
+
+impl Connector for Boastful {
+    type Connection<'c> = Self;
+
+    async fn connect(&mut self) -> Result<Self, ConnectError> {
+        Ok(Self)
+    }
+}
+
+impl ErrorType for Boastful {
+    type Error = Infallible;
+}
+
+impl Read for Boastful {
+    async fn read(&mut self, _: &mut [u8]) -> Result<usize, Infallible> {
+        pending().await
+    }
+}
+
+impl Write for Boastful {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        Ok(bytes.len() + 1)
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_takes_more_than_there_is_has_failed() {
+    run(async {
+        let resources = leak(Resources::<M, 1, 1, 1, 16, 64>::new());
+        let options = leak(Options::new("a").first_connect(FirstConnect::ReturnError));
+        let (_client, mut runner) = new(resources, options, Boastful, || 1).unwrap();
+        let failed = ConnectError::Transport(ErrorKind::Other);
+        assert_eq!(runner.run().await, CloseReason::Connect(failed));
     })
     .await;
 }
