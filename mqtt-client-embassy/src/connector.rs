@@ -36,6 +36,7 @@ pub trait Connector {
 
 /// When the client calls `flush` of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Flushing {
     /// Whenever all that waited is written: for connections that keep bytes back, as TLS does.
     EachWrite,

@@ -9,6 +9,7 @@ use crate::{CloseReason, ConnectError};
 
 /// How the client stands with the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConnectionState {
     /// Not connected, and going to be.
     Connecting,

@@ -54,6 +54,7 @@ pub struct Will<'a> {
 
 /// What becomes of a client whose first connection fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum FirstConnect {
     /// It tries again as after any later failure.
     #[default]
@@ -64,6 +65,7 @@ pub enum FirstConnect {
 
 /// What becomes of a message that matches no subscription of ours, as an earlier run may have left some at the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Unmatched {
     /// At QoS 1 it waits, unacknowledged and in its place of the queue, for a matching inbox or for
     /// [`Client::unmatched`](crate::Client::unmatched).

@@ -109,10 +109,7 @@ async fn what_matches_nothing_is_held_or_discarded() {
             client.connected().await.unwrap();
             world.broker(|broker| broker.publish("old", b"x", QoS::AtMostOnce));
             sleep(Duration::from_secs(1)).await;
-            let held = match unmatched {
-                Unmatched::Hold => 1,
-                Unmatched::Discard => 0,
-            };
+            let held = usize::from(unmatched == Unmatched::Hold);
             assert_eq!(
                 world.broker(|broker| broker.undelivered("client")),
                 held,
