@@ -198,7 +198,7 @@ pub enum OptionsError {
         /// Bytes that it has to have; 16 at least.
         needed: usize,
     },
-    /// Subscriptions are declared, and `QUEUE` is 0.
+    /// Subscriptions are declared, and `QUEUE` or `MESSAGE` is 0.
     Limit(Limit),
 }
 

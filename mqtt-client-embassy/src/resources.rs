@@ -198,7 +198,12 @@ pub fn new<
         shared,
     } = resources;
     let mut routes = Routes::new(routes, requests);
-    check(options, &mut routes, QUEUE, BUFFER)?;
+    let lacks = match (QUEUE, MESSAGE) {
+        (0, _) => Some(Limit::Queue),
+        (_, 0) => Some(Limit::Message),
+        _ => None,
+    };
+    check(options, &mut routes, lacks, BUFFER)?;
     let board = Board {
         publishes,
         controls,
@@ -224,11 +229,11 @@ pub fn new<
     Ok((Client { shared }, runner))
 }
 
-/// What the options ask for, against what there is.
+/// What the options ask for, against what there is; `lacks`: without which nothing can be received.
 fn check<'a>(
     options: &Options<'a>,
     routes: &mut Routes<'a>,
-    queue: usize,
+    lacks: Option<Limit>,
     buffer: usize,
 ) -> Result<(), OptionsError> {
     let needed = options.identity()?.connect_len().max(MIN_BUFFER);
@@ -236,8 +241,8 @@ fn check<'a>(
         return Err(OptionsError::BufferTooSmall { needed });
     }
     for &(filter, qos) in options.declared {
-        if queue == 0 {
-            return Err(OptionsError::Limit(Limit::Queue));
+        if let Some(limit) = lacks {
+            return Err(OptionsError::Limit(limit));
         }
         subscription(filter, qos)
             .and_then(|filter| routes.declare(filter, qos))

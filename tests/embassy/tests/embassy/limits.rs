@@ -123,8 +123,10 @@ async fn a_declared_subscription_needs_its_place() {
         let none = try_start_with::<1, 1, 0, 16, 64>(&world, one.clone());
         let limit = SubscribeError::Limit(Limit::Subscriptions);
         assert_eq!(none.map(drop), Err(OptionsError::Subscription(limit)));
-        let none = try_start_with::<1, 0, 1, 16, 64>(&world, one);
+        let none = try_start_with::<1, 0, 1, 16, 64>(&world, one.clone());
         assert_eq!(none.map(drop), Err(OptionsError::Limit(Limit::Queue)));
+        let none = try_start_with::<1, 1, 1, 0, 64>(&world, one);
+        assert_eq!(none.map(drop), Err(OptionsError::Limit(Limit::Message)));
         let twice = declares(&[("a", QOS1), ("a", QOS0)]);
         let none = try_start_with::<1, 1, 2, 16, 64>(&world, twice);
         let taken = OptionsError::Subscription(SubscribeError::Taken);
