@@ -101,6 +101,14 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// User name without a password. Default: none.
+    #[must_use]
+    pub const fn user_name(mut self, user_name: &'a str) -> Self {
+        self.user_name = Some(user_name);
+        self.password = None;
+        self
+    }
+
     /// Default: none.
     #[must_use]
     pub const fn will(mut self, will: Will<'a>) -> Self {

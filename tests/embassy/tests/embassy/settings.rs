@@ -55,6 +55,24 @@ async fn connect_says_what_was_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_user_needs_no_password() {
+    run(async {
+        let world = World::default();
+        let options = Options::new("board").user_name("user");
+        let (client, _) = start_with::<1, 1, 1, 16, 64>(&world, options);
+        client.connected().await.unwrap();
+        let frames = world.frames(0);
+        let Packet::Connect(connect) = frames[0].packet() else {
+            panic!("{frames:?}");
+        };
+        let login = connect.login.unwrap();
+        assert_eq!(login.user_name.as_str(), "user");
+        assert!(login.password.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_connect_cannot_say_is_refused() {
     run(async {
         let world = World::default();
