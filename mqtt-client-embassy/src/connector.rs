@@ -64,7 +64,7 @@ impl fmt::Display for ConnectError {
         f.write_str(match self {
             Self::UnknownHost => "unknown host",
             Self::Transport(ErrorKind::ConnectionRefused) => "connection refused",
-            Self::Transport(_) => "connection failed",
+            Self::Transport(kind) => return write!(f, "connection failed: {kind}"),
             Self::TimedOut => "no connection in time",
             Self::Closed => "connection closed before the broker answered",
         })

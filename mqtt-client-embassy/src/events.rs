@@ -100,7 +100,7 @@ impl fmt::Display for DisconnectReason {
             Self::ClosedByBroker => "closed by the broker",
             Self::Session(error) => return error.fmt(f),
             Self::Connect(error) => return error.fmt(f),
-            Self::Transport(_) => "transport failed",
+            Self::Transport(kind) => return write!(f, "transport failed: {kind}"),
         })
     }
 }

@@ -486,7 +486,9 @@ async fn a_transport_that_takes_more_than_there_is_has_failed() {
         let options = leak(Options::new("a").first_connect(FirstConnect::ReturnError));
         let (_client, mut runner) = new(resources, options, Boastful, || 1).unwrap();
         let failed = ConnectError::Transport(ErrorKind::Other);
-        assert_eq!(runner.run().await, CloseReason::Connect(failed));
+        let closed = runner.run().await;
+        assert_eq!(closed, CloseReason::Connect(failed));
+        assert_eq!(closed.to_string(), "connection failed: Other");
     })
     .await;
 }
