@@ -185,8 +185,9 @@ impl<'a, M: RawMutex> Client<'a, M> {
         Ok(Inbox::new(self, UNMATCHED))
     }
 
-    /// Ends the subscription to `filter`, with or without an inbox, and waits for the broker's answer. Its inbox yields
-    /// what has come, then [`SubscribeError::Unsubscribed`].
+    /// Ends the subscription to `filter`, with or without an inbox, of an earlier run too, and waits for the broker's
+    /// answer. Its inbox yields what has come, then [`SubscribeError::Unsubscribed`]; without an inbox, what waits is
+    /// acknowledged and dropped then.
     ///
     /// # Errors
     /// The filter is none; no place is left to ask for a filter of an earlier run; the client has ended.
@@ -200,8 +201,12 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 return Err(SubscribeError::Closed);
             }
             state.unsubscribing = Some(&UNSUBSCRIBING);
+            let route = state.routes.unsubscribe(filter)?;
+            state
+                .queue
+                .assign(UNMATCHED, |topic| filter.matches(topic).then_some(route));
             state.wake_runner();
-            state.routes.unsubscribe(filter)
+            Ok(())
         })?;
         self.until(|state| match state.routes.find(filter) {
             Some((_, route)) if matches!(route.stage, Stage::Unwanted | Stage::Leaving) => {

@@ -156,14 +156,12 @@ impl<'a> Routes<'a> {
     }
 
     /// Has UNSUBSCRIBE sent, for a filter that may be of an earlier run.
-    pub(crate) fn unsubscribe(&mut self, filter: TopicFilter<'a>) -> Result<(), SubscribeError> {
-        match self.find(filter) {
-            Some((_, route)) => route.stage = Stage::Unwanted,
-            None => {
-                self.add(filter, QoS::AtMostOnce, Stage::Unwanted, Holder::Nobody)?;
-            }
-        }
-        Ok(())
+    pub(crate) fn unsubscribe(&mut self, filter: TopicFilter<'a>) -> Result<u16, SubscribeError> {
+        let Some((index, route)) = self.find(filter) else {
+            return self.add(filter, QoS::AtMostOnce, Stage::Unwanted, Holder::Nobody);
+        };
+        route.stage = Stage::Unwanted;
+        Ok(index)
     }
 
     /// Attaches an inbox to a subscription that has none.

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use client_tests::{Setup, Start, World};
-use mqtt_client_embassy::{Inbox, QoS};
+use mqtt_client_embassy::{Inbox, QoS, Unmatched};
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -274,6 +274,58 @@ async fn an_unsubscribe_under_way_survives_a_lost_session() {
         let (ended, ()) = tokio::join!(ended, forget);
         ended.expect("it hangs").unwrap();
         world.assert_no_complaints();
+    })
+    .await;
+}
+
+/// A client of the session of an earlier one, which had another subscription.
+async fn after_an_update(world: &World, unmatched: Unmatched) -> TestClient {
+    let earlier = connected(world).await;
+    for filter in ["old", "other"] {
+        drop(earlier.subscribe(filter, QoS::AtLeastOnce).await.unwrap());
+    }
+    earlier.disconnect().await;
+    let setup = Setup {
+        declared: vec![("other", QoS::AtLeastOnce)],
+        ..Setup::default()
+    };
+    let options = options(&setup).unmatched(unmatched);
+    let (client, _) = start_with::<4, 4, 4, 64, 256>(world, options);
+    client.connected().await.unwrap();
+    for n in 0..6_u8 {
+        world.broker(|broker| broker.publish("old", &[n], QoS::AtLeastOnce));
+    }
+    sleep(Duration::from_secs(1)).await;
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_longer_declared_fills_the_queue_until_it_is_unsubscribed() {
+    run(async {
+        let world = World::default();
+        let client = after_an_update(&world, Unmatched::Hold).await;
+        let mut other = client.inbox("other").unwrap();
+        world.broker(|broker| broker.publish("other", b"x", QoS::AtLeastOnce));
+        assert!(timeout(LONG, other.next()).await.is_err());
+        client.unsubscribe("old").await.unwrap();
+        let next = timeout(LONG, other.next()).await;
+        assert_eq!(next.expect("it hangs").unwrap().payload(), b"x");
+        assert_goes_on(&world, &mut other).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_longer_declared_is_no_matter_if_it_is_discarded() {
+    run(async {
+        let world = World::default();
+        let client = after_an_update(&world, Unmatched::Discard).await;
+        let mut other = client.inbox("other").unwrap();
+        assert_goes_on(&world, &mut other).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
     })
     .await;
 }

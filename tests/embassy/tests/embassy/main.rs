@@ -9,7 +9,6 @@ mod inboxes;
 mod limits;
 mod network;
 mod overdue;
-mod reader3;
 mod settings;
 mod sources;
 mod storm;
