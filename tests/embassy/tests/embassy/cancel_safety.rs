@@ -279,3 +279,28 @@ async fn a_publisher_that_looks_late_does_not_supply_the_next_message() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_forgotten_message_the_next_connection_acknowledges() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        for n in 0..3_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
+        }
+        std::mem::forget(inbox.next().await.unwrap());
+        for _ in 1..3 {
+            drop(inbox.next().await.unwrap());
+        }
+        client.publish("t", b"x", Retain::No).await.unwrap();
+        assert!(!world.packet_types(0).contains(&PacketType::PubAck));
+        world.cut();
+        for n in 0..3_u8 {
+            assert_eq!(inbox.next().await.unwrap().payload(), [n]);
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
+    })
+    .await;
+}
