@@ -106,6 +106,10 @@ impl fmt::Display for DisconnectReason {
 }
 
 /// What the client has counted since its start, modulo 2³².
+///
+/// QoS 1 messages that are received, acknowledged and passed over count nowhere: those too long, told as
+/// [`Event::Oversized`], those of [`Unmatched::Discard`](crate::Unmatched::Discard), and those of a subscription that was
+/// ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -113,7 +117,7 @@ pub struct Stats {
     pub acknowledged: u32,
     /// QoS 1 messages sent again.
     pub resent: u32,
-    /// Messages received.
+    /// Messages received that got a place of the queue.
     pub received: u32,
     /// QoS 0 messages of which bytes were in the transmit buffer when their connection ended.
     pub lost_with_connection: u32,

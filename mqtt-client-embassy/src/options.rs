@@ -76,7 +76,8 @@ pub enum Unmatched {
 }
 
 impl<'a> Options<'a> {
-    /// The defaults, for the client of this id. An empty id needs [`SessionStart::Transient`].
+    /// The defaults, for the client of this id. An empty id needs [`SessionStart::Transient`]: the broker gives one then,
+    /// or refuses, as it likes.
     #[must_use]
     pub const fn new(client_id: &'a str) -> Self {
         Self {

@@ -18,8 +18,8 @@ use crate::{
 /// `M` guards it: `NoopRawMutex` if all tasks run on one executor, else `CriticalSectionRawMutex`.
 ///
 /// - `OUTBOX`: messages at QoS 1 that wait for their acknowledgement or their turn
-/// - `QUEUE`: received messages that wait for their inboxes, half of them at most at QoS 0, or are held by the
-///   application; one more may wait behind them. With 0 the client only sends: what the broker still delivers for an
+/// - `QUEUE`: received messages that wait for their inboxes, half of them, rounded up, at most at QoS 0, or are held by
+///   the application; one more may wait behind them. With 0 the client only sends: what the broker still delivers for an
 ///   earlier run is dropped at QoS 0, and left with the broker, unacknowledged, at QoS 1
 /// - `SUBSCRIPTIONS`: filters subscribed to
 /// - `MESSAGE`: bytes of topic and payload of each of those messages; what is longer is sent from the caller's memory,
