@@ -159,12 +159,16 @@ impl<'a> State<'a> {
 
     fn handle_connected(&mut self, session: SessionPresent) {
         self.connection = ConnectionState::Connected { session };
+        // one that had no answer may have begun the session that is present now
+        let goes_on = session == SessionPresent::Present && self.unanswered == 1;
+        self.unanswered = 0;
+        if !goes_on {
+            self.routes.renew();
+        }
         self.routes.handle_connected(session);
-        // the broker sends again what was not acknowledged: it would come twice
-        let is_resumed = session == SessionPresent::Present;
         let routes = &self.routes;
         self.queue
-            .forget(|route, qos| is_resumed && qos == QoS::AtLeastOnce || routes.is_free(route));
+            .handle_connected(goes_on, |route| routes.is_free(route));
         self.wakers.wake();
     }
 

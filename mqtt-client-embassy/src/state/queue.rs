@@ -33,6 +33,8 @@ pub(crate) struct Received<'a> {
     dup: Dup,
     /// It has a seat, and waits for its inbox.
     waits: bool,
+    /// The broker sends it again when the session goes on with another connection.
+    comes_again: bool,
     /// In the order of arrival, modulo 2³².
     number: u32,
 }
@@ -48,6 +50,7 @@ impl<'a> Received<'a> {
         retain: Retain::No,
         dup: Dup::First,
         waits: false,
+        comes_again: false,
         number: 0,
     };
 
@@ -174,6 +177,7 @@ impl<'a> Queue<'a> {
         received.topic_len = topic.len() as u16;
         received.route = route;
         received.token = message.token;
+        received.comes_again = message.token.is_some();
         received.retain = message.retain;
         received.dup = message.dup;
         arrival.phase = Phase::Head;
@@ -293,10 +297,12 @@ impl<'a> Queue<'a> {
         self.arrival.phase = Phase::Idle;
     }
 
-    /// Forgets messages of earlier connections that wait.
-    pub(crate) fn forget(&mut self, is_over: impl Fn(u16, QoS) -> bool) {
+    /// Forgets, of the messages that wait, those that come again if the session goes on, and those of subscriptions that
+    /// are over. The others stay: no broker sends them again.
+    pub(crate) fn handle_connected(&mut self, goes_on: bool, is_over: impl Fn(u16) -> bool) {
         for received in self.seats.iter_mut().flatten() {
-            received.waits &= !is_over(received.route, received.qos());
+            received.waits &= !(goes_on && received.comes_again || is_over(received.route));
+            received.comes_again = false;
         }
     }
 

@@ -217,12 +217,20 @@ impl<'a> Routes<'a> {
         self.packets.iter().all(Option::is_some)
     }
 
-    /// What was subscribed to in a session that is lost is wanted again; of the rest, nothing is left.
+    /// The broker may know nothing of what it has granted.
+    pub(crate) fn renew(&mut self) {
+        for route in self.routes.iter_mut() {
+            if route.stage == Stage::Granted {
+                route.stage = Stage::Wanted;
+            }
+        }
+    }
+
+    /// Of the subscriptions that were to end in a session that is lost, nothing is left.
     pub(crate) fn handle_connected(&mut self, session: SessionPresent) {
         for route in self.routes.iter_mut() {
             match route.stage {
                 _ if session == SessionPresent::Present => {}
-                Stage::Granted => route.stage = Stage::Wanted,
                 Stage::Unwanted => route.leave(),
                 Stage::Left if route.is_free() => *route = Route::EMPTY,
                 _ => {}

@@ -64,6 +64,8 @@ macro_rules! suite {
                 random_cuts_lose_and_reorder_nothing,
                 what_was_never_sent_goes_out_without_dup,
                 a_lost_session_renews_subscriptions_before_any_publish,
+                subscriptions_are_renewed_when_the_connack_of_a_new_session_was_lost,
+                messages_that_outlived_their_session_outlive_a_resumed_connection_too,
                 an_unacknowledged_subscribe_goes_out_again_with_its_id,
                 an_unacknowledged_unsubscribe_goes_out_again_with_its_id,
                 a_session_that_is_present_is_not_asked_for_subscriptions_again,

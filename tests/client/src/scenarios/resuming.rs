@@ -271,6 +271,46 @@ pub async fn a_lost_session_renews_subscriptions_before_any_publish<A: Adapter>(
     world.assert_no_complaints();
 }
 
+/// The broker has a new session by then, which knows nothing of them.
+pub async fn subscriptions_are_renewed_when_the_connack_of_a_new_session_was_lost<A: Adapter>() {
+    let world = World::default();
+    let client: A = connect(&world, Setup::default()).await;
+    let mut inbox = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"first", QOS1));
+    // it is there when the answer behind it is
+    client.publish("u", b"x", QOS1).await.unwrap();
+    world.cut_after_output(2);
+    world.broker(|broker| broker.forget_session("client"));
+    world.dialed(3).await;
+    client.publish("u", b"x", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"second", QOS1));
+    assert_eq!(inbox.next().await.unwrap().payload(), b"first");
+    assert_eq!(inbox.next().await.unwrap().payload(), b"second");
+    world.assert_no_complaints();
+}
+
+/// The session that they came with is gone: no later connection brings them again.
+pub async fn messages_that_outlived_their_session_outlive_a_resumed_connection_too<A: Adapter>() {
+    let world = World::default();
+    let client: A = connect(&world, Setup::default()).await;
+    let mut inbox = client.subscribe("t", QOS1).await.unwrap();
+    world.broker(|broker| broker.publish("t", b"first", QOS1));
+    client.publish("u", b"x", QOS1).await.unwrap();
+    world.broker(|broker| broker.forget_session("client"));
+    world.arrived(PacketType::Subscribe, 2).await;
+    world.broker(|broker| broker.publish("t", b"second", QOS1));
+    client.publish("u", b"x", QOS1).await.unwrap();
+    world.cut();
+    world.dialed(3).await;
+    client.publish("u", b"x", QOS1).await.unwrap();
+    assert_eq!(inbox.next().await.unwrap().payload(), b"first");
+    assert_eq!(inbox.next().await.unwrap().payload(), b"second");
+    world
+        .until(|broker| (broker.undelivered("client") == 0).then_some(()))
+        .await;
+    world.assert_no_complaints();
+}
+
 /// Flags 0b0010 both times [MQTT-3.8.1-1]: brokers reject the DUP of older versions.
 pub async fn an_unacknowledged_subscribe_goes_out_again_with_its_id<A: Adapter>() {
     let world = World::default();

@@ -66,28 +66,6 @@ async fn queued(client: &Client, count: u64) {
     in_time(reached).await;
 }
 
-/// The session that they came with is gone: no later connection brings them again.
-#[tokio::test(start_paused = true)]
-async fn messages_that_outlived_their_session_outlive_a_resumed_connection_too() {
-    let world = World::default();
-    let client = connected(&world, &Setup::default()).await;
-    let mut stream = client.subscribe("t", QOS1).await.unwrap();
-    world.broker(|broker| broker.publish("t", b"first", QOS1));
-    queued(&client, 1).await;
-    world.broker(|broker| broker.forget_session("client"));
-    world.arrived(PacketType::Subscribe, 2).await;
-    world.broker(|broker| broker.publish("t", b"second", QOS1));
-    queued(&client, 2).await;
-    world.cut();
-    world.dialed(3).await;
-    client.publish("u", "x").qos(QOS1).await.unwrap();
-    assert_eq!(next_payload(&mut stream).await, b"first");
-    assert_eq!(next_payload(&mut stream).await, b"second");
-    sleep(Duration::from_secs(1)).await;
-    assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
-    assert_eq!(client.stats().queued_messages, 0);
-}
-
 /// Nobody reads a stream behind its end: what lay there would hold up the acknowledgement of every later message.
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_renewal_was_refused_gets_no_more_messages() {
@@ -133,23 +111,6 @@ async fn what_a_dropped_stream_leaves_unread_goes_to_the_stream_that_replaces_it
     drop(old);
     assert_eq!(next_payload(&mut new).await, b"0");
     in_time(world.arrived(PacketType::PubAck, 1)).await;
-}
-
-/// The broker has a new session by then, which knows nothing of them.
-#[tokio::test(start_paused = true)]
-async fn subscriptions_are_renewed_when_the_connack_of_a_new_session_was_lost() {
-    let world = World::default();
-    let client = connected(&world, &Setup::default()).await;
-    let mut stream = client.subscribe("t", QOS1).await.unwrap();
-    world.broker(|broker| broker.publish("t", b"first", QOS1));
-    queued(&client, 1).await;
-    world.cut_after_output(2);
-    world.broker(|broker| broker.forget_session("client"));
-    world.dialed(3).await;
-    client.publish("u", "x").qos(QOS1).await.unwrap();
-    world.broker(|broker| broker.publish("t", b"second", QOS1));
-    assert_eq!(next_payload(&mut stream).await, b"first");
-    assert_eq!(next_payload(&mut stream).await, b"second");
 }
 
 #[tokio::test(start_paused = true)]
