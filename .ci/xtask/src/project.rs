@@ -212,13 +212,13 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 18_556,
+        flash: 18_828,
         state: 944,
         future: 264,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 17_908,
+        flash: 18_214,
         state: 944,
         future: 264,
     },
