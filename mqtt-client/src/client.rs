@@ -195,6 +195,11 @@ impl Client {
     ///
     /// More filters for the same stream, its bounds and the way to acknowledge are set on the builder.
     ///
+    /// The broker keeps subscriptions of earlier versions of your program. QoS 1 messages that match no stream are held, and
+    /// once the broker's window (mosquitto: 20) is full of them, nothing else is received. When you give up a filter, call
+    /// `unsubscribe(old)` once at start, or choose [`Unmatched::Discard`](crate::Unmatched::Discard).
+    /// [`Event::Unmatched`] tells.
+    ///
     /// A filter is a string or a prepared [`Filter`](crate::Filter); what is wrong with it is told when the builder is awaited.
     pub fn subscribe<F>(&self, filter: F, qos: QoS) -> Subscribe<'_>
     where

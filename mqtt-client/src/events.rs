@@ -105,6 +105,15 @@ pub enum Event {
         /// Connections in a row, 3 and more.
         times: u32,
     },
+    /// A QoS 1 message matches no stream and is held unacknowledged until one is taken
+    /// ([`Unmatched::Hold`](crate::Unmatched::Hold)). Told of the first one of each connection: once the broker's window
+    /// (mosquitto: 20) is full of them, nothing else is received. Most likely the broker has a subscription that an earlier
+    /// version of the program made: take its stream, [unsubscribe](crate::Client::unsubscribe) its filter, or choose
+    /// [`Unmatched::Discard`](crate::Unmatched::Discard).
+    Unmatched {
+        /// Its topic.
+        topic: String,
+    },
     /// Consumers have not kept up for the stall time-out while an answer was awaited: QoS 1 messages are discarded
     /// unacknowledged until the queues are empty.
     Stalled,

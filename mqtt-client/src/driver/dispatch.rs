@@ -9,7 +9,7 @@ use crate::{
     events::{Event, SessionState},
     message::{Queued, Receipt, Settlement},
     options::Unmatched,
-    state::{Arrival, Body, DefaultStream, FullQueues, Shared, State, Unattached},
+    state::{Arrival, Body, DefaultStream, FullQueues, Holding, Shared, State, Unattached},
 };
 
 /// What arrives in chunks is put together here; it grows with what has come, not with what was announced.
@@ -118,6 +118,7 @@ impl State {
     fn handle_connected(&mut self, session: SessionPresent) -> SessionState {
         self.stats.connections += 1;
         self.lost_qos0 = 0;
+        self.holding = Holding::None;
         let parked = mem::take(&mut self.parked_at_end);
         for queue in self.router.queues() {
             queue.blocks = false;
@@ -240,6 +241,9 @@ impl State {
                 self.settle(token, Settlement::Acknowledged);
             }
         } else {
+            if self.default_stream == DefaultStream::Free && self.holding == Holding::None {
+                self.holding = Holding::Untold(topic.as_str().to_owned());
+            }
             if self.waits_for_room(arrival) && self.router.queue(key).blocks(arrival) {
                 return false;
             }
@@ -248,6 +252,17 @@ impl State {
         }
         self.count_received(arrival.qos);
         true
+    }
+
+    /// Tells of the first message of a connection that is held for want of a stream.
+    pub(super) fn take_unmatched(&mut self) -> Option<Event> {
+        if !matches!(self.holding, Holding::Untold(_)) {
+            return None;
+        }
+        match mem::replace(&mut self.holding, Holding::Told) {
+            Holding::Untold(topic) => Some(Event::Unmatched { topic }),
+            Holding::None | Holding::Told => None,
+        }
     }
 
     fn waits_for_room(&self, arrival: &Arrival<'_>) -> bool {

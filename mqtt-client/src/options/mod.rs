@@ -274,6 +274,11 @@ impl ConnectOptions {
     /// Take the stream by [`Client::stream`](crate::Client::stream). [`Client::subscribe`](crate::Client::subscribe) with the
     /// same filter makes a second one: QoS 1 messages are acknowledged when both have worked them off, and the first
     /// fills up if nobody takes it.
+    ///
+    /// The broker keeps subscriptions of earlier versions of your program. QoS 1 messages that match no stream are held, and
+    /// once the broker's window (mosquitto: 20) is full of them, nothing else is received. When you give up a filter, call
+    /// [`unsubscribe(old)`](crate::Client::unsubscribe) once at start, or choose [`Unmatched::Discard`].
+    /// [`Event::Unmatched`](crate::Event::Unmatched) tells.
     pub fn declare(mut self, filter: Filter, qos: QoS) -> Self {
         self.subscriptions.push((filter, qos));
         self

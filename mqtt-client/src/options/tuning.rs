@@ -61,7 +61,7 @@ pub enum Oversized {
 pub enum Unmatched {
     /// In a session that persists it waits unacknowledged in the default queue until a matching stream or the default
     /// stream is taken; since PUBACKs leave in order of receipt, a broker's window full of such messages holds up all
-    /// streams. What comes for a filter that was unsubscribed (one of the last 64) is not waited for, but acknowledged and
+    /// streams. [`Event::Unmatched`](crate::Event::Unmatched) tells. What comes for a filter that was unsubscribed (one of the last 64) is not waited for, but acknowledged and
     /// dropped. In a transient session, where no stream can be missing for long, it is acknowledged and dropped.
     #[default]
     Hold,

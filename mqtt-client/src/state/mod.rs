@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) default_stream: DefaultStream,
     /// Queues of declared subscriptions that nobody has taken.
     pub(crate) untaken: Vec<(Filter, usize)>,
+    /// Whether it was told that a message waits for a stream, on this connection.
+    pub(crate) holding: Holding,
     pub(crate) full_queues: FullQueues,
     pub(crate) outbox_messages: usize,
     pub(crate) outbox_bytes: usize,
@@ -107,6 +109,15 @@ pub(crate) enum DefaultStream {
     Taken,
 }
 
+/// Whether QoS 1 messages are held for want of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holding {
+    None,
+    /// This is the topic of the first one, to be told.
+    Untold(String),
+    Told,
+}
+
 /// What happens with a QoS 0 message for a full queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FullQueues {
@@ -151,6 +162,7 @@ impl Shared {
                 default_queue,
                 default_stream: DefaultStream::Free,
                 untaken: Vec::new(),
+                holding: Holding::None,
                 full_queues: FullQueues::Yield,
                 outbox_messages: 0,
                 outbox_bytes: 0,

@@ -187,6 +187,12 @@ impl<'d> Connection<'d> {
                     requested,
                     granted,
                 } => warn!(%filter, ?requested, ?granted, "the broker granted less than asked for"),
+                Event::Unmatched { topic } => warn!(
+                    topic,
+                    "a QoS 1 message matches no stream and is held; when the broker's window is full of such, nothing else is \
+                     received: take a stream for it, unsubscribe the filter that an earlier version of the program has left \
+                     at the broker, or choose `Unmatched::Discard`"
+                ),
                 Event::Stalled => {
                     warn!("consumers stall: discarding QoS 1 messages until they have caught up");
                 }

@@ -46,7 +46,9 @@ impl Connection<'_> {
                 Ok(Poll::Ready(()))
             }
             Reading::Parked(_) | Reading::Yielded(_) | Reading::Blocked => {
-                if !self.resume() {
+                let resumed = self.resume();
+                self.emit();
+                if !resumed {
                     return Ok(Poll::Pending);
                 }
                 self.take_input(0)?;
@@ -63,6 +65,7 @@ impl Connection<'_> {
             let mut state = shared.lock();
             state.stats.bytes_received += mem::take(&mut n) as u64;
             let more = self.take_batch(&shared, &mut state, now);
+            self.events.extend(state.take_unmatched());
             mem::swap(&mut state.deferred, &mut self.deferred);
             drop(state);
             self.deferred.run();
@@ -140,7 +143,9 @@ impl Connection<'_> {
         let mut state = shared.lock();
         match mem::replace(&mut self.reading, Reading::On) {
             Reading::Parked(parked) => {
-                if let Some(parked) = state.retry(&shared, parked) {
+                let parked = state.retry(&shared, parked);
+                self.events.extend(state.take_unmatched());
+                if let Some(parked) = parked {
                     self.reading = Reading::Parked(parked);
                     return false;
                 }

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use client_tests::{Setup, World};
-use mqtt_client::{Client, ConnectionState, DisconnectReason, Event};
+use mqtt_client::{Client, ConnectionState, DisconnectReason, Event, QoS, Unmatched};
 use tokio::{
     sync::broadcast::{
         Receiver,
@@ -12,6 +12,8 @@ use tokio::{
 };
 
 use crate::adapter::options;
+
+const QOS1: QoS = QoS::AtLeastOnce;
 
 /// A client that has tried so often, in vain, to connect.
 async fn after_failures(world: &World, failures: u64) -> Client {
@@ -153,5 +155,58 @@ async fn the_end_of_a_connection_is_told_though_it_was_asked_for() {
         assert!(matches!(reason, DisconnectReason::Requested), "{reason:?}");
         assert_eq!(retry_in, None);
         assert!(matches!(events.recv().await, Ok(Event::Closed { .. })));
+    }
+}
+
+/// They are most likely of a subscription that an earlier version of the program made, and may starve all others.
+#[tokio::test(start_paused = true)]
+async fn that_messages_are_held_for_want_of_a_stream_is_told_once_a_connection() {
+    let world = World::default();
+    let setup = Setup::default();
+    let earlier = Client::connect(options(&world, &setup)).await.unwrap();
+    earlier.subscribe("old/+", QOS1).await.unwrap();
+    earlier.disconnect().await.unwrap();
+    let client = Client::connect(options(&world, &setup)).await.unwrap();
+    let mut stream = client.subscribe("new", QOS1).await.unwrap();
+    let mut events = client.events();
+    for _connection in 0..2 {
+        assert!(matches!(events.recv().await, Ok(Event::Connected { .. })));
+        world.broker(|broker| {
+            for topic in ["new", "old/1", "old/2"] {
+                broker.publish(topic, b"x", QOS1);
+            }
+        });
+        drop(stream.next().await.unwrap().unwrap());
+        let told = timeout(Duration::from_secs(1), events.recv()).await;
+        assert!(
+            matches!(&told, Ok(Ok(Event::Unmatched { topic })) if topic == "old/1"),
+            "{told:?}"
+        );
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(events.try_recv().unwrap_err(), TryRecvError::Empty);
+        world.cut();
+        assert!(matches!(
+            events.recv().await,
+            Ok(Event::Disconnected { .. })
+        ));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_are_not_held_are_not_told_of() {
+    for discards in [false, true] {
+        let world = World::default();
+        let mut options = options(&world, &Setup::default());
+        if discards {
+            options = options.unmatched(Unmatched::Discard);
+        }
+        let client = Client::connect(options).await.unwrap();
+        let _rest = (!discards).then(|| client.default_stream().unwrap());
+        drop(client.subscribe("t", QOS1).await.unwrap());
+        let mut events = client.events();
+        world.broker(|broker| broker.publish("t", b"x", QOS1));
+        sleep(Duration::from_secs(1)).await;
+        assert!(matches!(here(&mut events), Event::Connected { .. }));
+        assert_eq!(events.try_recv().unwrap_err(), TryRecvError::Empty);
     }
 }

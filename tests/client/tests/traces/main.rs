@@ -73,7 +73,13 @@ fn who_collects_traces_may_publish_them() {
         texts.push('\n');
     }
     thread.join().unwrap();
-    for expected in ["failed", "stalled", "while this", "undeliverable"] {
+    for expected in [
+        "failed",
+        "stalled",
+        "while this",
+        "undeliverable",
+        "`Unmatched::Discard`",
+    ] {
         assert!(texts.contains(expected), "{expected}: {texts}");
     }
 }
@@ -101,6 +107,8 @@ async fn fail_in_every_way(told: mpsc::Sender<String>) {
     client.publish_stream("t", short).await.unwrap_err();
     let stalls = source_fn(1, || async { Ok(Stalled) });
     client.publish_stream("t", stalls).await.unwrap_err();
+    drop(client.subscribe("old", QoS::AtLeastOnce).await.unwrap());
+    world.broker(|broker| broker.publish("old", b"x", QoS::AtLeastOnce));
     world.broker(|broker| broker.close_on_topic = Some("poison".into()));
     let poison = client.publish("poison", "x").qos(QoS::AtLeastOnce);
     poison.await.unwrap_err();
