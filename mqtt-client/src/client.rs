@@ -195,6 +195,10 @@ impl Client {
     ///
     /// More filters for the same stream, its bounds and the way to acknowledge are set on the builder.
     ///
+    /// **Overlapping filters.** A message goes to every stream with a matching filter, and is acknowledged when all of them
+    /// have dropped it. (The Embassy client, `mqboard-client-embassy`, gives it to the first.) Some brokers send one copy for
+    /// each overlapping subscription `[MQTT-3.3.5-1]`: each matching stream gets each of the copies.
+    ///
     /// The broker keeps subscriptions of earlier versions of your program. QoS 1 messages that match no stream are held, and
     /// once the broker's window (mosquitto: 20) is full of them, nothing else is received. When you give up a filter, call
     /// `unsubscribe(old)` once at start, or choose [`Unmatched::Discard`](crate::Unmatched::Discard).

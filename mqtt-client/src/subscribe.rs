@@ -185,6 +185,10 @@ impl<'a> IntoFuture for Unsubscribe<'a> {
 /// window is used up; messages at QoS 0 are dropped and counted. While a queue is full of QoS 1 messages and more come, the
 /// whole connection is not read, so that one slow consumer slows all streams of a client.
 ///
+/// **Overlapping filters.** A message goes to every stream with a matching filter, and is acknowledged when all of them have
+/// dropped it. (The Embassy client, `mqboard-client-embassy`, gives it to the first.) Some brokers send one copy for each
+/// overlapping subscription `[MQTT-3.3.5-1]`: each matching stream gets each of the copies.
+///
 /// Dropping it unsubscribes in a [`Transient`](crate::SessionStart::Transient) session; in one that persists it only lets go:
 /// QoS 1 messages are held for the next stream, those it had not taken beyond the bounds of the default queue if need
 /// be ([`ConnectOptions::queue`](crate::ConnectOptions::queue)): it takes nothing more until it has room again. What it had not
