@@ -368,8 +368,7 @@ impl Client {
 }
 
 /// What a client ended without delivering. From [`Client::disconnect`].
-#[derive(Debug, Clone, Default, thiserror::Error)]
-#[error("not delivered: {} messages at QoS 1, {qos0} at QoS 0", messages.len())]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Undelivered {
     /// QoS 1 messages that the broker has not acknowledged, oldest first. It may have some of them.
@@ -382,6 +381,40 @@ pub struct Undelivered {
 impl Undelivered {
     fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.qos0 == 0
+    }
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let qos1 = self.messages.len() as u64;
+        f.write_str("not delivered: ")?;
+        if qos1 > 0 {
+            write!(f, "{} at QoS 1", Messages(qos1))?;
+        }
+        if qos1 > 0 && self.qos0 > 0 {
+            f.write_str(" and ")?;
+        }
+        if self.qos0 > 0 || qos1 == 0 {
+            write!(f, "{} at QoS 0", Messages(self.qos0))?;
+        }
+        if qos1 > 0 {
+            f.write_str("; `messages` holds topics and payloads of those at QoS 1")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Undelivered {}
+
+/// How many.
+struct Messages(u64);
+
+impl fmt::Display for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 message"),
+            count => write!(f, "{count} messages"),
+        }
     }
 }
 
@@ -420,5 +453,34 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("connection", &*self.connection().borrow())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_undelivered_is_counted_and_found() {
+        let message = UndeliveredMessage {
+            topic: "t".to_owned(),
+            payload: None,
+            retain: Retain::No,
+        };
+        let rows = [
+            (1, 0, "not delivered: 1 message at QoS 1; `messages` holds"),
+            (
+                2,
+                1,
+                "not delivered: 2 messages at QoS 1 and 1 message at QoS 0; `messages` holds",
+            ),
+            (0, 3, "not delivered: 3 messages at QoS 0"),
+            (0, 0, "not delivered: 0 messages"),
+        ];
+        for (qos1, qos0, expected) in rows {
+            let messages = vec![message.clone(); qos1];
+            let shown = Undelivered { messages, qos0 }.to_string();
+            assert!(shown.starts_with(expected), "{shown}");
+        }
     }
 }
