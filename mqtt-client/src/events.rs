@@ -1,4 +1,4 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use mqtt_codec::session;
 use mqtt_codec::wire::QoS;
@@ -36,7 +36,7 @@ pub enum SessionState {
     New,
 }
 
-/// Something that an operator may want to know, from [`Client::events`](crate::Client::events).
+/// Something that an operator may want to know, from [`Client::events`](crate::Client::events). It displays as one line.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -124,6 +124,86 @@ pub enum Event {
     },
 }
 
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { address, session } => write!(f, "connected to {address}, {session}"),
+            Self::ConnectFailed { error, retry_in } => {
+                write!(f, "cannot connect to {error}; {}", Retry(*retry_in))
+            }
+            Self::Disconnected { reason, retry_in } => {
+                write!(f, "connection ended: {reason}; {}", Retry(*retry_in))
+            }
+            Self::Suspect { topic, attempts } => write!(
+                f,
+                "connections that ended while the message to {topic:?} was delivered: {attempts}"
+            ),
+            Self::Undeliverable { topic, attempts } => write!(
+                f,
+                "undeliverable: the message to {topic:?}; connections that ended while it was delivered: {attempts}"
+            ),
+            Self::Oversized {
+                topic,
+                remaining_length,
+            } => {
+                write!(f, "over the packet limit: a message of {remaining_length} bytes")?;
+                match topic {
+                    Some(topic) => write!(f, " from {topic:?}"),
+                    None => Ok(()),
+                }
+            }
+            Self::SubscriptionRefused { filter } => {
+                write!(f, "the broker refused the subscription to {filter:?}")
+            }
+            Self::SubscriptionDowngraded {
+                filter,
+                requested,
+                granted,
+            } => write!(
+                f,
+                "the broker granted QoS {} of {} for {filter:?}",
+                *granted as u8, *requested as u8
+            ),
+            Self::RepeatedlyClosed { times } => write!(
+                f,
+                "the broker has closed {times} connections in a row soon after CONNACK: does another client use the same \
+                 client id?"
+            ),
+            Self::Unmatched { topic } => write!(
+                f,
+                "held: a QoS 1 message from {topic:?} matches no stream; take one, unsubscribe its filter, or choose \
+                 `Unmatched::Discard`"
+            ),
+            Self::Stalled => f.write_str(
+                "consumers stall: QoS 1 messages are discarded unacknowledged until the queues are empty",
+            ),
+            Self::Closed { reason } => write!(f, "closed: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resumed => "session resumed",
+            Self::New => "new session",
+        })
+    }
+}
+
+/// Until the next attempt to connect.
+struct Retry(Option<Duration>);
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("no further attempt"),
+            Some(Duration::ZERO) => f.write_str("next attempt at once"),
+            Some(delay) => write!(f, "next attempt in {delay:.1?}"),
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -144,4 +224,99 @@ pub enum DisconnectReason {
     /// The client was asked to, or every handle was dropped.
     #[error("disconnected on request")]
     Requested,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ConnectFailure;
+
+    #[test]
+    fn each_event_is_one_line_that_names_its_parts() {
+        let address = Address::tcp("broker", 1883).unwrap();
+        let options = crate::ConnectOptions::new(address.clone());
+        let settings = options.settings().unwrap();
+        let failure = ConnectFailure::Io(io::ErrorKind::NetworkDown.into());
+        let error = Arc::new(ConnectError::new(&settings, &address, failure));
+        let topic = || "a\nb".to_owned();
+        let filter = || Filter::new("a\nb").unwrap();
+        let rows = [
+            (
+                Event::Connected {
+                    address,
+                    session: SessionState::Resumed,
+                },
+                ["mqtt://broker:1883", "session resumed"],
+            ),
+            (
+                Event::ConnectFailed {
+                    error: Arc::clone(&error),
+                    retry_in: Some(Duration::from_millis(1_520)),
+                },
+                ["cannot connect to mqtt://broker:1883", "in 1.5s"],
+            ),
+            (
+                Event::Disconnected {
+                    reason: DisconnectReason::ClosedByBroker,
+                    retry_in: None,
+                },
+                ["the broker closed the connection", "no further attempt"],
+            ),
+            (
+                Event::Suspect {
+                    topic: topic(),
+                    attempts: 3,
+                },
+                [r"a\nb", "3"],
+            ),
+            (
+                Event::Undeliverable {
+                    topic: topic(),
+                    attempts: 3,
+                },
+                ["undeliverable", r"a\nb"],
+            ),
+            (
+                Event::Oversized {
+                    topic: Some(topic()),
+                    remaining_length: 300,
+                },
+                ["300 bytes", r"a\nb"],
+            ),
+            (
+                Event::SubscriptionRefused { filter: filter() },
+                ["refused", r"a\nb"],
+            ),
+            (
+                Event::SubscriptionDowngraded {
+                    filter: filter(),
+                    requested: QoS::AtLeastOnce,
+                    granted: QoS::AtMostOnce,
+                },
+                ["QoS 0 of 1", r"a\nb"],
+            ),
+            (
+                Event::RepeatedlyClosed { times: 3 },
+                ["3 connections", "client id"],
+            ),
+            (
+                Event::Unmatched { topic: topic() },
+                [r"a\nb", "`Unmatched::Discard`"],
+            ),
+            (Event::Stalled, ["stall", "discarded"]),
+            (
+                Event::Closed {
+                    reason: CloseReason::Connect(error),
+                },
+                ["closed", "mqtt://broker:1883"],
+            ),
+        ];
+        for (event, parts) in rows {
+            let shown = event.to_string();
+            assert!(!shown.contains('\n'), "{shown:?}");
+            for part in parts {
+                assert!(shown.contains(part), "{shown:?} has no {part:?}");
+            }
+        }
+    }
 }
