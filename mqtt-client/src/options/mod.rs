@@ -90,7 +90,7 @@ impl fmt::Display for SessionStart {
 ///
 /// | parameter | value | method |
 /// |---|---|---|
-/// | `client_id` | text | [`client_id`](Self::client_id) |
+/// | `client_id` | text, not empty | [`client_id`](Self::client_id) |
 /// | `start` | `resume`, `clean_slate` or `transient` | [`session_start`](Self::session_start) |
 /// | `user`, `password` | text; instead of `user:password@` | [`credentials`](Self::credentials) |
 /// | `ca_file` | path of a PEM file; for `mqtts` | [`ca_file`](Self::ca_file) |

@@ -122,7 +122,7 @@ impl TryFrom<&str> for Address {
 impl ConnectOptions {
     fn with_parameter(self, value: &Value<'_>) -> Result<Self, UrlError> {
         Ok(match value.parameter {
-            "client_id" => self.client_id(&*value.text),
+            "client_id" => self.client_id(value.client_id()?),
             "start" => self.session_start(value.session_start()?),
             "ca_file" => self.with_ca_file(value)?,
             "keep_alive" => self.keep_alive(value.keep_alive()?),
@@ -213,6 +213,14 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
+    /// An empty one would be a random one with a transient session, which loses what the writer of the URL wanted kept.
+    fn client_id(&self) -> Result<&str, UrlError> {
+        match &*self.text {
+            "" => Err(self.wrong("text; leave it out for a random id and a transient session")),
+            id => Ok(id),
+        }
+    }
+
     fn session_start(&self) -> Result<SessionStart, UrlError> {
         match &*self.text {
             "resume" => Ok(SessionStart::Resume),

@@ -218,6 +218,9 @@ fn names_what_is_wrong() {
 #[test]
 fn names_the_parameter_with_a_wrong_value() {
     let rows = [
+        ("client_id", "client_id"),
+        ("client_id=", "client_id"),
+        ("start=transient&client_id=", "client_id"),
         ("keep_alive=65536", "keep_alive"),
         ("keep_alive=-1", "keep_alive"),
         ("keep_alive=1.5", "keep_alive"),
