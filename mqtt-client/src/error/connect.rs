@@ -173,6 +173,9 @@ impl fmt::Display for Advice<'_> {
             ConnectFailure::Tls(error) if error.failure().hints_at_plain() => {
                 "; a plain listener does that (then use `mqtt://` and its port, usually 1883)"
             }
+            ConnectFailure::Refused(ConnectRefusal::NotAuthorized) => {
+                "; check user, password and the broker's access list"
+            }
             _ => "",
         })
     }
@@ -239,6 +242,8 @@ mod tests {
                 "{shown}"
             );
             assert!(shown.contains(&refusal.to_string()), "{shown}");
+            let advised = shown.contains("; check user, password and the broker's access list");
+            assert_eq!(advised, code == 5, "{shown}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }
     }

@@ -53,10 +53,13 @@ pub enum OptionsError {
         /// The filter.
         filter: Filter,
     },
-    /// TLS options without an address that uses TLS: the connection would be in plain text.
+    /// An option for TLS without an address that uses TLS: the connection would be in plain text.
     #[cfg(feature = "tls")]
-    #[error("TLS options are set, but no address is one for TLS (`mqtts://`)")]
-    TlsWithoutAddress,
+    #[error("`{option}` is for TLS, and no address uses it: write mqtts://host")]
+    TlsWithoutAddress {
+        /// The option's name, as the method that sets it.
+        option: &'static str,
+    },
     /// The TLS options contradict one another or lack something.
     #[cfg(feature = "tls")]
     #[error(transparent)]

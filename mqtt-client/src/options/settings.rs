@@ -86,11 +86,10 @@ impl ConnectOptions {
     fn tls_settings(&self) -> Result<Option<TlsSettings>, OptionsError> {
         let needed = |address: &Address| matches!(address, Address::Tls(_));
         if !self.addresses.iter().any(needed) {
-            let unused = self.tls.is_some() || self.tls_server_name.is_some();
-            return if unused {
-                Err(OptionsError::TlsWithoutAddress)
-            } else {
-                Ok(None)
+            let named = self.tls_server_name.as_ref().map(|_| "tls_server_name");
+            return match self.tls.as_ref().map(TlsChoice::option).or(named) {
+                Some(option) => Err(OptionsError::TlsWithoutAddress { option }),
+                None => Ok(None),
             };
         }
         let config = match &self.tls {

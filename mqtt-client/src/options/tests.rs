@@ -272,6 +272,17 @@ mod tls {
 #[test]
 fn refuses_tls_options_that_would_not_be_used() {
     let options: ConnectOptions = "mqtt://b".parse().unwrap();
-    let error = options.tls(TlsOptions::new()).validate().unwrap_err();
-    assert!(matches!(error, OptionsError::TlsWithoutAddress), "{error}");
+    let rows = [
+        (options.clone().tls(TlsOptions::new()), "tls"),
+        (options.clone().ca_file("ca.pem"), "ca_file"),
+        (options.tls_server_name("b"), "tls_server_name"),
+    ];
+    for (options, expected) in rows {
+        let error = options.validate().unwrap_err();
+        assert!(
+            matches!(error, OptionsError::TlsWithoutAddress { option } if option == expected),
+            "{error}"
+        );
+        assert!(error.to_string().contains("write mqtts://"), "{error}");
+    }
 }

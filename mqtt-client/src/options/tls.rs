@@ -237,6 +237,15 @@ pub(super) enum TlsChoice {
 }
 
 impl TlsChoice {
+    /// The method that made it.
+    pub(super) const fn option(&self) -> &'static str {
+        match self {
+            Self::Options(_) => "tls",
+            Self::CaFile(_) => "ca_file",
+            Self::Ready(_) => "tls_config",
+        }
+    }
+
     pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, TlsOptionsError> {
         match self {
             Self::Options(options) => options.client_config().map(Arc::new),

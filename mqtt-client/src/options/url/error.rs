@@ -38,7 +38,7 @@ pub enum UrlError {
     /// An `@` stands after the host. Most likely the user or the password holds a `/`, `?` or `#`
     /// that had to be percent-encoded.
     #[error(
-        "`@` after the host: percent-encode it as %40 there, and `/`, `?`, `#` in user and password as %2F, %3F, %23"
+        "`@` after the host: percent-encode `/`, `?`, `#` in user and password as %2F, %3F, %23, and `@` in values as %40"
     )]
     UnescapedAt,
     /// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.

@@ -124,7 +124,10 @@ fn trusts_the_certificates_of_a_file() {
     // it would not be used
     let options: ConnectOptions = format!("mqtt://broker?ca_file={ca}").parse().unwrap();
     let error = options.validate().unwrap_err();
-    assert!(matches!(error, OptionsError::TlsWithoutAddress), "{error}");
+    assert!(
+        matches!(error, OptionsError::TlsWithoutAddress { option } if option == "ca_file"),
+        "{error}"
+    );
     let key = made.signing_key.serialize_pem();
     let wrong = [
         (file("key.pem", &key), ErrorKind::InvalidData),
@@ -258,6 +261,13 @@ fn lists_the_known_parameters() {
         PARAMETERS.iter().all(|parameter| shown.contains(parameter)),
         "{shown}"
     );
+}
+
+#[test]
+fn names_first_what_a_password_most_likely_lacks() {
+    let shown = error("mqtt://user:pa/ss@broker").to_string();
+    let slash = shown.find("`/`, `?`, `#` in user and password").unwrap();
+    assert!(slash < shown.find("%40").unwrap(), "{shown}");
 }
 
 #[test]
