@@ -30,10 +30,7 @@ static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
-    let broker = match support::broker_or_own("The Embassy client on a host.") {
-        Ok(broker) => broker,
-        Err(error) => fail(&format!("{error:#}")),
-    };
+    let broker = support::broker_or_own("The Embassy client on a host.");
     let random: fn() -> u32 = || fastrand::u32(..);
     let (client, runner) = match new(MEMORY.take(), &OPTIONS, StdTcp(broker), random) {
         Ok(parts) => parts,

@@ -38,7 +38,7 @@ impl Outgoing for Item {
 type Engine = Session<FixedStorage<Item, 16, 2, 20>>;
 
 fn main() -> Result<()> {
-    let broker = support::broker_or_own("The session engine on a blocking socket.")?;
+    let broker = support::broker_or_own("The session engine on a blocking socket.");
     let mut session = Engine::new(Config::new(), FixedStorage::new());
     for reading in [21, 22, 23] {
         session.enqueue(Item::Reading([reading]))?;

@@ -1,5 +1,5 @@
 //! The one argument of a small example.
-use std::net::TcpStream;
+use std::{net::TcpStream, process::exit};
 
 use anyhow::{Context, Result, bail};
 use clap::{Arg, Command};
@@ -7,8 +7,9 @@ use mqtt_client::Address;
 
 use crate::start_broker;
 
-/// The address of the broker that the command line names; without one, one in this process.
-pub fn broker_or_own(about: &'static str) -> Result<String> {
+/// The address of the broker that the command line names; without one, one in this process. A wrong one ends the process
+/// with one line and exit code 1.
+pub fn broker_or_own(about: &'static str) -> String {
     let broker = Arg::new("broker")
         .value_name("mqtt://HOST[:PORT]")
         .help("Broker. Without it a small one is started within this program.");
@@ -16,10 +17,14 @@ pub fn broker_or_own(about: &'static str) -> Result<String> {
         .about(about)
         .arg(broker)
         .get_matches();
-    match matches.remove_one::<String>("broker") {
+    let broker = match matches.remove_one::<String>("broker") {
         Some(broker) => address(&broker),
-        None => Ok(start_broker()?.to_string()),
-    }
+        None => start_broker().map(|broker| broker.to_string()),
+    };
+    broker.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        exit(1);
+    })
 }
 
 /// What a socket wants, from the URL that the other examples take, once it is known to exist.
