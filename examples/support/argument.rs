@@ -3,7 +3,7 @@ use std::{net::TcpStream, process::exit};
 
 use anyhow::{Context, Result, bail};
 use clap::{Arg, Command};
-use mqtt_client::Address;
+use mqtt_client::{Address, UrlError};
 
 use crate::start_broker;
 
@@ -29,7 +29,11 @@ pub fn broker_or_own(about: &'static str) -> String {
 
 /// What a socket wants, from the URL that the other examples take, once it is known to exist.
 fn address(broker: &str) -> Result<String> {
-    let address: Address = broker.parse()?;
+    let parsed = broker.parse::<Address>();
+    if let Err(error @ UrlError::MoreThanAnAddress) = parsed {
+        bail!("{error}; this example has neither login nor options");
+    }
+    let address = parsed?;
     let Address::Tcp(endpoint) = &address else {
         bail!("this example speaks plain TCP alone: mqtt://HOST[:PORT], not {address}");
     };
