@@ -53,7 +53,10 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<()> {
     match &arguments.url {
         Some(url) => {
-            ensure!(url.starts_with("mqtts://"), "TLS needs an mqtts:// URL");
+            ensure!(
+                url.starts_with("mqtts://"),
+                "TLS needs an mqtts:// URL, for example mqtts://localhost:8883"
+            );
             let mut options: ConnectOptions = url.parse()?;
             options = options.tls(tls_options(&arguments)?);
             if let Some(name) = arguments.server_name {

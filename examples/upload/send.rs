@@ -241,6 +241,8 @@ async fn content(arguments: &Send) -> Result<(PathBuf, Option<NamedTempFile>)> {
 }
 
 async fn open(path: &Path) -> Result<FileSource> {
+    let is_url = path.to_string_lossy().contains("://");
+    ensure!(!is_url, "FILE is a URL: a broker is named by --broker URL");
     let file = FileSource::new(path).await;
     file.with_context(|| format!("cannot read {}", path.display()))
 }
