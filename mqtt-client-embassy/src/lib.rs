@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// The examples are compiled as firmware is: `Box` and the like do not exist.
+#![doc(test(attr(no_std, no_main)))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
