@@ -24,6 +24,7 @@ pub use client::{Client, Undelivered};
 #[cfg(feature = "tcp")]
 pub use connector::TcpConnector;
 pub use connector::{ConnectError, Connector, Flushing};
+pub use embedded_io_async::Read;
 pub use error::{CloseReason, Limit, OptionsError, PublishError, ReadError, SubscribeError};
 pub use events::{ConnectionState, DisconnectReason, Event, Stats};
 pub use message::Message;

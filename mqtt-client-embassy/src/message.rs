@@ -54,10 +54,17 @@ impl<'a, M: RawMutex> Message<'a, M> {
         self.received().topic().as_str()
     }
 
-    /// The payload, or the beginning of one that is longer than a place for messages.
+    /// The payload, or the beginning of one that is longer than its place: see [`is_whole`](Self::is_whole).
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.received().payload()
+    }
+
+    /// Whether [`payload`](Self::payload) is all of it: topic and payload fit in `MESSAGE` bytes. Otherwise
+    /// [`Read`] gives all of it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.payload().len() == self.payload_len() as usize
     }
 
     /// Bytes of the whole payload.

@@ -52,6 +52,7 @@ async fn a_payload_of_any_length_is_read_whole() {
                     assert_eq!((message.topic(), message.qos()), ("in", qos));
                     assert_eq!(message.payload_len() as usize, len);
                     assert_eq!(message.payload(), &bytes[..len.min(62)]);
+                    assert_eq!(message.is_whole(), len <= 62);
                     assert_eq!(message.offset(), 0);
                     assert!(read_all(&mut message, piece).await.unwrap() == bytes);
                     assert_eq!(message.offset() as usize, len);
