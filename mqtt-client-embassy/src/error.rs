@@ -11,7 +11,8 @@ use crate::ConnectError;
 pub enum Limit {
     /// `OUTBOX`: every place for a QoS 1 message is taken.
     Outbox,
-    /// `MESSAGE`: topic and payload are longer.
+    /// `MESSAGE`: topic and payload are longer. Enlarge it, or publish from memory of your own, by
+    /// [`publish_borrowed`](crate::Client::publish_borrowed) or [`publish_source`](crate::Client::publish_source).
     Message,
     /// `BUFFER`: a packet, or its head, is longer than the transmit or receive buffer.
     Buffer,
@@ -27,8 +28,10 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Outbox => "every place of the outbox is taken",
-            Self::Message => "longer than a place for messages",
-            Self::Buffer => "longer than the buffer of the connection",
+            Self::Message => {
+                "MESSAGE of Resources is too small: enlarge it, or use publish_borrowed"
+            }
+            Self::Buffer => "BUFFER of Resources is too small",
             Self::Queue => "no place for received messages",
             Self::Subscriptions => "every place for subscriptions is taken",
             Self::Packet => "longer than a packet of MQTT 3.1.1",
@@ -213,7 +216,10 @@ impl fmt::Display for OptionsError {
             Self::WillTopic(error) => write!(f, "topic of the will: {error}"),
             Self::Subscription(error) => write!(f, "a declared subscription: {error}"),
             Self::BufferTooSmall { needed } => {
-                write!(f, "CONNECT needs a buffer of {needed} bytes")
+                write!(
+                    f,
+                    "BUFFER of Resources is too small: CONNECT needs {needed} bytes"
+                )
             }
             Self::Limit(limit) => write!(f, "subscriptions are declared: {limit}"),
         }
