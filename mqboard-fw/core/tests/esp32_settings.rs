@@ -62,6 +62,20 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
+fn an_empty_value_stands_for_the_default() {
+    let text: String = SETTINGS
+        .iter()
+        .map(|(name, _)| format!("{name}=\n"))
+        .collect();
+    let defaults = values("", unset).unwrap();
+    assert_eq!(values(&text, unset).unwrap(), defaults);
+    assert_eq!(
+        values("BROKER_PORT=1", |_| Ok(String::new())).unwrap(),
+        defaults
+    );
+}
+
+#[test]
 fn a_wrong_line_is_told_without_what_may_be_a_password() {
     for line in [
         "WIFI_PASWORD=topsecret",

@@ -33,7 +33,8 @@ pub(crate) fn variable(name: &str) -> String {
     format!("MQBOARD_{name}")
 }
 
-/// The value of each setting: that of the environment, that in the text of the file, or its default.
+/// The value of each setting: that of the environment, else that in the text of the file; its default if there is
+/// neither, or it is empty.
 pub(crate) fn values(
     text: &str,
     environment: impl Fn(&str) -> Result<String, VarError>,
@@ -43,11 +44,14 @@ pub(crate) fn values(
         .iter()
         .map(|&(name, default)| {
             let variable = variable(name);
-            let value = match environment(&variable) {
+            let mut value = match environment(&variable) {
                 Ok(value) => value,
-                Err(VarError::NotPresent) => (*file.get(name).unwrap_or(&default)).to_owned(),
+                Err(VarError::NotPresent) => (*file.get(name).unwrap_or(&"")).to_owned(),
                 Err(VarError::NotUnicode(_)) => return Err(SettingsError::NotUtf8(variable)),
             };
+            if value.is_empty() {
+                default.clone_into(&mut value);
+            }
             Ok((name, value))
         })
         .collect()
