@@ -39,7 +39,10 @@ pub async fn run<M: RawMutex>(
                 Either::Second(()) => break,
             };
             match Led::try_from(command.payload()) {
-                Ok(led) => board.set_led(led),
+                Ok(led) => {
+                    board.set_led(led);
+                    log::info!("LED {led}");
+                }
                 Err(error) => log::warn!("{}: {error}", command.topic()),
             }
         }

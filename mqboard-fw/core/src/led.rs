@@ -26,6 +26,16 @@ impl TryFrom<&[u8]> for Led {
     }
 }
 
+impl fmt::Display for Led {
+    /// `on` or `off`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Off => "off",
+        })
+    }
+}
+
 impl fmt::Display for UnknownState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("neither `on` nor `off`")

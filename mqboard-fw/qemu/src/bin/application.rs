@@ -35,7 +35,7 @@ struct Devices;
 
 impl Board for Devices {
     fn set_led(&mut self, led: Led) {
-        log::info!("LED {led:?}");
+        log::info!("the pin of the LED is {led}");
     }
 
     /// There is no heap: what the stack has left alone so far.

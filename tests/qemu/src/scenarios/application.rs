@@ -25,13 +25,15 @@ pub(crate) async fn application(lab: Lab) -> Measured {
         );
     }
 
-    for (message, state) in [
-        ("on", "LED On"),
-        ("dim", "neither `on` nor `off`"),
-        ("off", "LED Off"),
+    for (message, lines) in [
+        ("on", &["the pin of the LED is on", "LED on"][..]),
+        ("dim", &["neither `on` nor `off`"]),
+        ("off", &["the pin of the LED is off", "LED off"]),
     ] {
         broker.publish("mqboard/led", 1, [message.to_owned()]).await;
-        machine.wait_for(state).await;
+        for line in lines {
+            machine.wait_for(line).await;
+        }
     }
     vec!["LED switched, uptime and free heap seen".to_owned()]
 }
