@@ -1,3 +1,5 @@
+use core::convert::Infallible;
+
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::{Duration, Instant, Ticker};
@@ -21,13 +23,13 @@ pub trait Board {
 /// What cannot be published because the outbox is full, as after a long time without the broker, is left out.
 ///
 /// # Errors
-/// The client has ended, or that subscription is not declared.
+/// The client has ended, or that subscription was refused or is not declared. It ends in no other way.
 pub async fn run<M: RawMutex>(
     client: Client<'_, M>,
     board: &mut impl Board,
     topics: &Topics,
     period: Duration,
-) -> Result<(), SubscribeError> {
+) -> Result<Infallible, SubscribeError> {
     let mut commands = client.inbox(topics.led)?;
     let mut ticker = Ticker::every(period);
     loop {

@@ -52,9 +52,9 @@ async fn main(spawner: Spawner) -> ! {
     spawner.spawn(wifi::keep_joined(controller).expect("spawned once"));
     let stack = network::start(spawner, interface);
     let client = broker::start(spawner, stack).expect("the settings are right");
-    let ended = mqboard_core::run(client, &mut devices, &settings::TOPICS, PERIOD).await;
+    let Err(reason) = mqboard_core::run(client, &mut devices, &settings::TOPICS, PERIOD).await;
     log::error!(
-        "the application has ended: {ended:?}; a new start in {} s",
+        "the application has ended: {reason}; a new start in {} s",
         RESTART_AFTER.as_secs()
     );
     Timer::after(RESTART_AFTER).await;

@@ -27,8 +27,9 @@ async fn application(spawner: Spawner, stack: Stack<'static>) {
     static RESOURCES: ConstStaticCell<Resources<'_, NoopRawMutex, 8, 4, 1, 64, 512>> =
         ConstStaticCell::new(Resources::new());
     let client = start_client(spawner, stack, RESOURCES.take(), &OPTIONS);
-    let ended = mqboard_core::run(client, &mut Devices, &TOPICS, Duration::from_millis(100)).await;
-    log::error!("the application has ended: {ended:?}");
+    let period = Duration::from_millis(100);
+    let Err(reason) = mqboard_core::run(client, &mut Devices, &TOPICS, period).await;
+    log::error!("the application has ended: {reason}");
 }
 
 struct Devices;
