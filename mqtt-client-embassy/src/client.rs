@@ -139,9 +139,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 return Err(SubscribeError::Limit(Limit::Queue));
             }
             let route = state.routes.subscribe(filter, qos)?;
-            state
-                .queue
-                .assign(UNMATCHED, |topic| filter.matches(topic).then_some(route));
+            state.queue.claim(route, filter);
             state.wake_runner();
             Ok(route)
         })?;
@@ -202,9 +200,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
             }
             state.unsubscribing = Some(&UNSUBSCRIBING);
             let route = state.routes.unsubscribe(filter)?;
-            state
-                .queue
-                .assign(UNMATCHED, |topic| filter.matches(topic).then_some(route));
+            state.queue.claim(route, filter);
             state.wake_runner();
             Ok(())
         })?;

@@ -6,9 +6,9 @@
 //! ```
 
 use mqtt_codec::session::{AckToken, Message};
-use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
+use mqtt_codec::wire::{Dup, QoS, Retain, TopicFilter, TopicName};
 
-use super::{copy, outbox::split_off};
+use super::{UNMATCHED, copy, outbox::split_off};
 
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
@@ -31,7 +31,7 @@ pub(crate) struct Received<'a> {
     token: Option<AckToken>,
     retain: Retain,
     dup: Dup,
-    /// It has a seat, and waits for its inbox.
+    /// It waits for its inbox, or for a seat.
     waits: bool,
     /// The broker sends it again when the session goes on with another connection.
     comes_again: bool,
@@ -180,6 +180,7 @@ impl<'a> Queue<'a> {
         received.comes_again = message.token.is_some();
         received.retain = message.retain;
         received.dup = message.dup;
+        received.waits = true;
         arrival.phase = Phase::Head;
         self.fill(&[]);
         true
@@ -250,7 +251,6 @@ impl<'a> Queue<'a> {
         let arrival = &mut self.arrival;
         self.newest = self.newest.wrapping_add(1);
         arrival.received.number = self.newest;
-        arrival.received.waits = true;
         let token = arrival.received.token;
         core::mem::swap(seat, &mut arrival.received);
         arrival.from = 0;
@@ -270,6 +270,7 @@ impl<'a> Queue<'a> {
     pub(crate) fn drop_arrival(&mut self, dropped: &mut u32) -> Option<AckToken> {
         let arrival = &mut self.arrival;
         let Received { token, number, .. } = *arrival.received;
+        arrival.received.waits = false;
         let is_lost = match arrival.phase {
             Phase::Idle | Phase::Skip => return None,
             Phase::Head | Phase::Parked => true,
@@ -396,14 +397,22 @@ impl<'a> Queue<'a> {
         is_any_free && waiting * 2 <= self.seats.len()
     }
 
-    /// Has what waits for one route wait for the one that `choose` finds for its topic, if it finds one.
-    pub(crate) fn assign(&mut self, from: u16, choose: impl Fn(TopicName<'_>) -> Option<u16>) {
-        for received in self.seats.iter_mut().flatten() {
-            if !received.waits_for(from) {
-                continue;
-            }
-            if let Some(route) = choose(received.topic()) {
+    /// Has what matches no subscription, and waits for an inbox or a seat, wait for this one if it matches.
+    pub(crate) fn claim(&mut self, route: u16, filter: TopicFilter<'_>) {
+        let arriving = Some(&mut self.arrival.received);
+        for received in self.seats.iter_mut().flatten().chain(arriving) {
+            if received.waits_for(UNMATCHED) && filter.matches(received.topic()) {
                 received.route = route;
+            }
+        }
+    }
+
+    /// Has what waits for one inbox wait for the one that `choose` says for its topic. Nothing for it is
+    /// arriving.
+    pub(crate) fn assign(&mut self, from: u16, choose: impl Fn(TopicName<'_>) -> u16) {
+        for received in self.seats.iter_mut().flatten() {
+            if received.waits_for(from) {
+                received.route = choose(received.topic());
             }
         }
     }

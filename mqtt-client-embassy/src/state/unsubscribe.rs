@@ -55,8 +55,8 @@ impl<'a> State<'a> {
         let routes = &self.routes;
         self.queue
             .assign(route, |topic| match routes.matching(topic) {
-                Match::Route(other, _) => Some(other),
-                Match::Ended | Match::None => None,
+                Match::Route(other, _) => other,
+                Match::Ended | Match::None => route,
             });
         self.clear(route, Settlement::Acknowledged);
         self.wake_runner();

@@ -318,6 +318,33 @@ async fn what_is_no_longer_declared_fills_the_queue_until_it_is_unsubscribed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_a_place_is_for_the_inbox_that_is_taken_meanwhile() {
+    run(async {
+        let world = World::default();
+        let earlier = connected(&world).await;
+        for filter in ["first", "second"] {
+            drop(earlier.subscribe(filter, QoS::AtLeastOnce).await.unwrap());
+        }
+        earlier.disconnect().await;
+        for topic in ["first", "second"] {
+            world.broker(|broker| broker.publish(topic, b"x", QoS::AtLeastOnce));
+        }
+        let (client, _) = start_with::<1, 1, 2, 64, 256>(&world, options(&Setup::default()));
+        client.connected().await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        let read = async {
+            let first = client.unmatched().unwrap().next().await.unwrap();
+            assert_eq!(first.topic(), "first");
+        };
+        let (second, ()) = tokio::join!(client.subscribe("second", QoS::AtLeastOnce), read);
+        let mut second = second.unwrap();
+        let next = timeout(LONG, second.next()).await;
+        assert_eq!(next.expect("it hangs").unwrap().topic(), "second");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_longer_declared_is_no_matter_if_it_is_discarded() {
     run(async {
         let world = World::default();
