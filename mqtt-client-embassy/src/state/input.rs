@@ -83,7 +83,9 @@ impl<'a> State<'a> {
                 Brought::Something
             }
             Input::Subscribed { handle, mut codes } => {
-                self.routes.handle_suback(handle, codes.next());
+                if let Some(refused) = self.routes.handle_suback(handle, codes.next()) {
+                    self.reassign(refused, UNMATCHED);
+                }
                 self.wakers.wake();
                 Brought::Something
             }
@@ -199,6 +201,16 @@ impl<'a> State<'a> {
         self.settle(message.token, Settlement::Acknowledged);
         self.queue.skip(message.payload_len);
         !is_taken
+    }
+
+    /// What waits for a subscription that the broker does not have is for another one that asks for it, or for this one.
+    pub(super) fn reassign(&mut self, route: u16, or: u16) {
+        let routes = &self.routes;
+        self.queue
+            .assign(route, |topic| match routes.matching(topic) {
+                Match::Route(other, _) => other,
+                Match::Ended | Match::None => or,
+            });
     }
 
     /// Reads on although the consumers stall.

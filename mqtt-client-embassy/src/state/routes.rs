@@ -243,13 +243,19 @@ impl<'a> Routes<'a> {
         route.is_some_and(Route::is_free)
     }
 
-    pub(crate) fn handle_suback(&mut self, packet: &'a mut Packet<'a>, code: Option<SubAckCode>) {
-        if let Some((_, route)) = self.answered(packet, Stage::Asked) {
-            route.stage = match code {
-                Some(SubAckCode::Granted(_)) => Stage::Granted,
-                _ => Stage::Refused,
-            };
+    /// The subscription that was refused, if it was.
+    pub(crate) fn handle_suback(
+        &mut self,
+        packet: &'a mut Packet<'a>,
+        code: Option<SubAckCode>,
+    ) -> Option<u16> {
+        let (index, route) = self.answered(packet, Stage::Asked)?;
+        if let Some(SubAckCode::Granted(_)) = code {
+            route.stage = Stage::Granted;
+            return None;
         }
+        route.stage = Stage::Refused;
+        Some(index)
     }
 
     /// The subscription that has ended, if nobody has the inbox.

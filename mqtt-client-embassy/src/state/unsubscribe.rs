@@ -1,6 +1,6 @@
 //! The end of subscriptions.
 
-use super::{Match, Packet, Routes, Settlement, Stage, State};
+use super::{Packet, Routes, Settlement, Stage, State};
 use crate::SessionStart;
 
 /// What a client does whose subscriptions may end: by [`Client::unsubscribe`](crate::Client::unsubscribe), or with their
@@ -52,12 +52,7 @@ impl<'a> State<'a> {
 
     /// What waits for a subscription that has ended is for another one that asks for it, or for nobody.
     fn end_route(&mut self, route: u16) {
-        let routes = &self.routes;
-        self.queue
-            .assign(route, |topic| match routes.matching(topic) {
-                Match::Route(other, _) => other,
-                Match::Ended | Match::None => route,
-            });
+        self.reassign(route, route);
         self.clear(route, Settlement::Acknowledged);
         self.wake_runner();
     }

@@ -9,6 +9,7 @@ mod inboxes;
 mod limits;
 mod network;
 mod overdue;
+mod refusals;
 mod settings;
 mod sources;
 mod storm;

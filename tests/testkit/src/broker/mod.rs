@@ -42,6 +42,8 @@ pub struct Broker {
     pub ack_order: AckOrder,
     /// Answers CONNECT with this refusal.
     pub refusal: Option<ConnectRefusal>,
+    /// Answers SUBSCRIBE for this filter with a refusal, and does not subscribe.
+    pub refused_filter: Option<&'static str>,
     /// Closes the connection on a PUBLISH to this topic, without an answer.
     pub close_on_topic: Option<String>,
     /// Takes every byte and answers nothing.
@@ -60,6 +62,7 @@ impl Default for Broker {
         Self {
             ack_order: AckOrder::AsReceived,
             refusal: None,
+            refused_filter: None,
             close_on_topic: None,
             swallows: false,
             max_in_flight: 20,
@@ -249,9 +252,15 @@ impl Broker {
             Packet::Publish(publish) => self.handle_publish(id, &publish),
             Packet::PubAck(packet_id) => self.handle_puback(id, &client, packet_id),
             Packet::Subscribe(subscribe) => {
+                let refused = self.refused_filter;
+                let is_granted = |filter: TopicFilter<'_>| refused != Some(filter.as_str());
                 let filters = subscribe.filters();
-                self.state(&client).subscribe(filters);
-                let codes = filters.map(|(_, qos)| SubAckCode::Granted(qos.min(QoS::AtLeastOnce)));
+                let granted = filters.filter(|(filter, _)| is_granted(*filter));
+                self.state(&client).subscribe(granted);
+                let codes = filters.map(|(filter, qos)| match is_granted(filter) {
+                    true => SubAckCode::Granted(qos.min(QoS::AtLeastOnce)),
+                    false => SubAckCode::Failure,
+                });
                 let codes: Vec<_> = codes.collect();
                 let suback = SubAck::new(subscribe.id(), codes.iter().copied());
                 let mut bytes = vec![0; codes.len() + 8];
