@@ -13,6 +13,7 @@ mod refusals;
 mod settings;
 mod sources;
 mod storm;
+mod storms;
 mod streams;
 mod transports;
 mod turn_order;
