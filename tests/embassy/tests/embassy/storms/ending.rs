@@ -29,9 +29,6 @@ impl Storm {
         while let Some(held) = self.held.pop() {
             self.notes.settle(held, self.random.below(5)).await;
         }
-        for taken in &mut self.inboxes {
-            taken.is_manual = false;
-        }
         for filter in FILTERS {
             let inbox = self.client.inbox(filter).ok();
             self.take(Some(filter), inbox);
