@@ -212,14 +212,14 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 18_828,
-        state: 944,
+        flash: 19_062,
+        state: 952,
         future: 264,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 18_214,
-        state: 944,
+        flash: 18_374,
+        state: 952,
         future: 264,
     },
 ];
