@@ -73,6 +73,8 @@ impl Observers {
                 } else {
                     None
                 };
+                // most clients have one or two
+                early.reserve_exact(1);
                 early.push_back(event);
                 drop(events);
                 drop(forgotten);
