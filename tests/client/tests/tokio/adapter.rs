@@ -24,6 +24,16 @@ use tokio::{
 #[derive(Clone, Debug)]
 pub(crate) struct Tokio(pub(crate) Client);
 
+pub(crate) async fn connected(world: &World, setup: &Setup) -> Client {
+    Client::connect(options(world, setup)).await.unwrap()
+}
+
+/// Under the paused clock, one that hangs ends at once.
+pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
+    let limit = tokio::time::timeout(Duration::from_secs(24 * 3_600), future);
+    limit.await.expect("it comes to its end")
+}
+
 /// The options of a client in `world`.
 pub(crate) fn options(world: &World, setup: &Setup) -> ConnectOptions {
     let world = world.clone();

@@ -1,5 +1,5 @@
 //! Everything that waits comes to an end, and nothing goes round in circles.
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use client_tests::{Setup, World};
 use mqtt_client::{Client, Event, PublishError, QoS, Retain, StreamError, source_fn};
@@ -7,23 +7,13 @@ use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
 use tokio::{io::AsyncReadExt, time::Instant};
 
-use crate::adapter::options;
+use crate::adapter::{connected, in_time, options};
 
 const QOS1: QoS = QoS::AtLeastOnce;
 
-/// A test, but not for ever: under the paused clock, one that hangs ends at once.
-async fn limited(test: impl Future<Output = ()>) {
-    let ended = tokio::time::timeout(Duration::from_secs(24 * 3_600), test).await;
-    ended.expect("it ends");
-}
-
-async fn connected(world: &World, setup: Setup) -> Client {
-    Client::connect(options(world, &setup)).await.unwrap()
-}
-
 #[tokio::test(start_paused = true)]
 async fn without_keep_alive_an_idle_client_sleeps() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         let options = options(&world, &Setup::default()).keep_alive(Duration::ZERO);
         let client = Client::connect(options).await.unwrap();
@@ -38,7 +28,7 @@ async fn without_keep_alive_an_idle_client_sleeps() {
 #[tokio::test(start_paused = true)]
 async fn dropping_the_last_handle_disconnects() {
     let world = World::default();
-    let client = connected(&world, Setup::default()).await;
+    let client = connected(&world, &Setup::default()).await;
     let stream = client.subscribe("t", QOS1).await.unwrap();
     let mut events = client.events();
     drop(client);
@@ -58,7 +48,7 @@ async fn dropping_the_last_handle_disconnects() {
 
 #[tokio::test(start_paused = true)]
 async fn a_declared_subscription_that_is_refused_ends_its_stream_with_an_error() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         world.broker(|broker| broker.swallows = true);
         let setup = Setup {
@@ -72,7 +62,7 @@ async fn a_declared_subscription_that_is_refused_ends_its_stream_with_an_error()
             let id = &requests[0].bytes()[2..4];
             world.inject(&[0x90, 3, id[0], id[1], 0x80]);
         };
-        let (client, ()) = tokio::join!(connected(&world, setup), answer);
+        let (client, ()) = tokio::join!(connected(&world, &setup), answer);
         let mut stream = client.stream("a").unwrap();
         let end = stream.next().await;
         assert!(
@@ -86,9 +76,9 @@ async fn a_declared_subscription_that_is_refused_ends_its_stream_with_an_error()
 
 #[tokio::test(start_paused = true)]
 async fn unsubscribing_while_subscribing_ends_even_if_that_is_refused() {
-    limited(async {
+    in_time(async {
         let world = World::default();
-        let client = connected(&world, Setup::default()).await;
+        let client = connected(&world, &Setup::default()).await;
         world.broker(|broker| broker.swallows = true);
         let subscribe = client.subscribe("a", QOS1).into_future();
         let unsubscribe = async {
@@ -109,9 +99,9 @@ async fn unsubscribing_while_subscribing_ends_even_if_that_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn unsubscribing_ends_a_stream_though_the_filter_is_subscribed_to_again() {
-    limited(async {
+    in_time(async {
         let world = World::default();
-        let client = connected(&world, Setup::default()).await;
+        let client = connected(&world, &Setup::default()).await;
         let mut old = client.subscribe("a", QOS1).await.unwrap();
         world.broker(|broker| broker.swallows = true);
         let unsubscribe = client.unsubscribe("a").into_future();
@@ -140,9 +130,9 @@ async fn unsubscribing_ends_a_stream_though_the_filter_is_subscribed_to_again() 
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_given_up_before_it_was_granted_is_unsubscribed() {
-    limited(async {
+    in_time(async {
         let world = World::default();
-        let client = connected(&world, Setup::default()).await;
+        let client = connected(&world, &Setup::default()).await;
         world.broker(|broker| broker.swallows = true);
         let cancelled = tokio::time::timeout(
             Duration::from_secs(1),
@@ -160,13 +150,13 @@ async fn a_subscription_given_up_before_it_was_granted_is_unsubscribed() {
 
 #[tokio::test(start_paused = true)]
 async fn unsubscribing_frees_a_declared_stream_that_nobody_took() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         let setup = Setup {
             declared: vec![("a", QOS1), ("b", QOS1)],
             ..Setup::default()
         };
-        let client = connected(&world, setup).await;
+        let client = connected(&world, &setup).await;
         for topic in ["a", "b"] {
             world.broker(|broker| broker.publish(topic, b"x", QOS1));
         }
@@ -190,15 +180,15 @@ async fn unsubscribing_frees_a_declared_stream_that_nobody_took() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_id_used_twice_is_told() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         let setup = Setup {
             client_id: "shared",
             ..Setup::default()
         };
-        let one = connected(&world, setup.clone()).await;
+        let one = connected(&world, &setup).await;
         let mut events = one.events();
-        let other = connected(&world, setup).await;
+        let other = connected(&world, &setup).await;
         let told = async {
             let mut closed = 0;
             loop {
@@ -218,9 +208,9 @@ async fn a_client_id_used_twice_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_closes_now_and_then_is_no_sign_of_a_client_id_used_twice() {
-    limited(async {
+    in_time(async {
         let world = World::default();
-        let client = connected(&world, Setup::default()).await;
+        let client = connected(&world, &Setup::default()).await;
         let mut events = client.events().resubscribe();
         for n in 0..6 {
             // longer than a connection takes to be stable
@@ -241,7 +231,7 @@ async fn a_broker_that_closes_now_and_then_is_no_sign_of_a_client_id_used_twice(
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_stalls_fails_alone() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         let options = options(&world, &Setup::default()).write_timeout(Duration::from_secs(2));
         let client = Client::connect(options).await.unwrap();
@@ -269,7 +259,7 @@ async fn a_source_that_stalls_fails_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shorter_disconnect_shortens_a_longer_one() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         let setup = Setup {
             keep_trying: true,
@@ -277,7 +267,7 @@ async fn a_shorter_disconnect_shortens_a_longer_one() {
             backoff: (Duration::from_secs(10_000), Duration::from_secs(10_000)),
             ..Setup::default()
         };
-        let client = connected(&world, setup).await;
+        let client = connected(&world, &setup).await;
         world.set_down(true);
         world.cut();
         let ack = client.publish("t", "x").qos(QOS1).enqueue().await.unwrap();
@@ -301,13 +291,13 @@ async fn a_shorter_disconnect_shortens_a_longer_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_taken_after_the_end_has_ended() {
-    limited(async {
+    in_time(async {
         let world = World::default();
         let setup = Setup {
             declared: vec![("a", QOS1)],
             ..Setup::default()
         };
-        let client = connected(&world, setup).await;
+        let client = connected(&world, &setup).await;
         drop(client.stream("a").unwrap());
         let mut events = client.events();
         client.disconnect().await.unwrap();
@@ -320,9 +310,9 @@ async fn a_stream_taken_after_the_end_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn every_caller_of_disconnect_learns_what_was_not_delivered() {
-    limited(async {
+    in_time(async {
         let world = World::default();
-        let client = connected(&world, Setup::default()).await;
+        let client = connected(&world, &Setup::default()).await;
         world.broker(|broker| broker.ack_order = AckOrder::Held);
         let publish = client.publish("t", "x").qos(QOS1).retain();
         let ack = publish.enqueue().await.unwrap();

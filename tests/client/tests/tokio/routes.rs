@@ -1,27 +1,14 @@
 //! Messages for several streams, and for streams that come and go.
-use std::{
-    future::{Future, IntoFuture},
-    time::Duration,
-};
+use std::{future::IntoFuture, time::Duration};
 
 use client_tests::{Setup, World};
 use mqtt_client::{Client, QoS, StreamError, SubscribeError, Subscription, TakeStreamError};
 use mqtt_codec::wire::PacketType;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::adapter::options;
+use crate::adapter::{connected, in_time};
 
 const QOS1: QoS = QoS::AtLeastOnce;
-
-async fn connected(world: &World, setup: &Setup) -> Client {
-    Client::connect(options(world, setup)).await.unwrap()
-}
-
-/// Under the paused clock, one that hangs ends at once.
-async fn in_time<F: Future>(future: F) -> F::Output {
-    let limit = timeout(Duration::from_secs(24 * 3_600), future);
-    limit.await.expect("it comes to its end")
-}
 
 async fn next_payload(stream: &mut Subscription) -> Vec<u8> {
     let message = in_time(stream.next()).await.unwrap().unwrap();

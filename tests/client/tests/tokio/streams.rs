@@ -1,28 +1,15 @@
 //! Streams end, wake and let go as they should.
-use std::{
-    future::{Future, IntoFuture},
-    time::Duration,
-};
+use std::{future::IntoFuture, time::Duration};
 
 use client_tests::{Setup, Start, World};
 use futures::FutureExt;
 use mqtt_client::{Client, QoS, StreamError, Subscription, TryRecvError, Unmatched};
 use mqtt_codec::wire::PacketType;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::adapter::options;
+use crate::adapter::{connected, in_time, options};
 
 const QOS1: QoS = QoS::AtLeastOnce;
-
-async fn connected(world: &World, setup: &Setup) -> Client {
-    Client::connect(options(world, setup)).await.unwrap()
-}
-
-/// Under the paused clock, one that hangs ends at once.
-async fn in_time<F: Future>(future: F) -> F::Output {
-    let limit = timeout(Duration::from_secs(24 * 3_600), future);
-    limit.await.expect("it comes to its end")
-}
 
 /// The filter of a refusal.
 async fn refusal(stream: &mut Subscription) -> String {
