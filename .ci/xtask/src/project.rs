@@ -212,13 +212,13 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 19_062,
+        flash: 19_186,
         state: 952,
         future: 264,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 18_374,
+        flash: 18_470,
         state: 952,
         future: 264,
     },

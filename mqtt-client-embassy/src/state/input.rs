@@ -161,9 +161,7 @@ impl<'a> State<'a> {
 
     fn handle_connected(&mut self, session: SessionPresent) {
         self.connection = ConnectionState::Connected { session };
-        // one that had no answer may have begun the session that is present now
-        let goes_on = session == SessionPresent::Present && self.unanswered == 1;
-        self.unanswered = 0;
+        let goes_on = session == SessionPresent::Present && !self.session.may_be_new();
         if !goes_on {
             self.routes.renew();
         }

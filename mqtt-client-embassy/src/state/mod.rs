@@ -62,8 +62,6 @@ pub(crate) struct State<'a> {
     pub(crate) cut: ReadError,
     pub(crate) unmatched: Unmatched,
     pub(crate) unmatched_holder: Holder,
-    /// CONNECT packets since the last CONNACK.
-    pub(crate) unanswered: u8,
     pub(crate) wakers: Wakers<'a>,
     runner: WakerRegistration,
     /// Bytes handed out and written, from the start, modulo 2³².
@@ -194,7 +192,6 @@ impl<'a> State<'a> {
             written: 0,
             closed_at: 0,
             links: 0,
-            unanswered: 0,
             awaited: None,
             supplying: None,
             cut: ReadError::ConnectionLost,

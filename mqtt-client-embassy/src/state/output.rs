@@ -85,7 +85,6 @@ impl<'a> State<'a> {
         if let Ok(len) = self.session.open(now, &identity, transmit.bytes) {
             transmit.len = len;
             self.staged = self.staged.wrapping_add(len as u32);
-            self.unanswered = self.unanswered.saturating_add(1);
         }
     }
 

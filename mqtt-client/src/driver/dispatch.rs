@@ -123,7 +123,6 @@ impl State {
         for queue in self.router.queues() {
             queue.blocks = false;
         }
-        let is_doubtful = mem::take(&mut self.is_session_doubtful);
         match session {
             SessionPresent::Absent => {
                 self.session_number += 1;
@@ -131,7 +130,7 @@ impl State {
                 self.router.handle_session_absent();
                 SessionState::New
             }
-            SessionPresent::Present if is_doubtful => {
+            SessionPresent::Present if self.session.may_be_new() => {
                 self.session_number += 1;
                 self.router.renew();
                 SessionState::Resumed

@@ -70,8 +70,6 @@ pub(crate) struct State {
     pub(crate) lost_qos0: u64,
     /// The broker's session, counted from the start: messages of an earlier one come from no broker again.
     pub(crate) session_number: u32,
-    /// A CONNECT without an answer may have made the broker begin another session.
-    pub(crate) is_session_doubtful: bool,
     /// Received QoS 1 messages that found no room before their connection ended, since the last CONNACK.
     pub(crate) parked_at_end: u64,
     /// Futures of `connect` that wait for the answers to declared subscriptions.
@@ -169,7 +167,6 @@ impl Shared {
                 room: Room::default(),
                 lost_qos0: 0,
                 session_number: 0,
-                is_session_doubtful: false,
                 parked_at_end: 0,
                 settling: Vec::new(),
                 flushes: Vec::new(),

@@ -86,6 +86,7 @@ impl<S: Storage> Session<S> {
         self.link.stage = self.stage;
         self.link.staged = len as u32;
         self.link.timers.handle_opened(now);
+        self.unanswered = self.unanswered.saturating_add(1);
         Ok(len)
     }
 
@@ -111,6 +112,7 @@ impl<S: Storage> Session<S> {
         &mut self,
         connack: ConnAck,
     ) -> Result<Option<Input<'b, S::Handle>>, Error> {
+        self.unanswered = self.unanswered.saturating_sub(1);
         let session = match connack {
             ConnAck::Refused(refusal) => return Err(Error::Refused(refusal)),
             ConnAck::Accepted { session } => session,
@@ -122,6 +124,7 @@ impl<S: Storage> Session<S> {
             return Err(Violation::SessionAfterClean.into());
         }
         self.link.phase = Phase::Connected;
+        self.may_be_new = core::mem::take(&mut self.unanswered) > 0;
         if session == SessionPresent::Absent {
             let (ring, slots) = self.outbox.ring(Kind::Publish);
             if ring.forget(slots) {

@@ -15,6 +15,9 @@ pub struct Session<S: Storage> {
     pub(super) link: Link,
     pub(super) stage: Stage,
     pub(super) ending: Ending,
+    /// CONNECT packets since the last CONNACK that accepted one, less those that were refused.
+    pub(super) unanswered: u8,
+    pub(super) may_be_new: bool,
     pub(super) change: Option<Change>,
     pub(super) config: Config,
     pub(super) event: Option<Event<S::Handle>>,
@@ -57,6 +60,8 @@ impl<S: Storage> Session<S> {
             link: Link::new(Phase::Closed, 0),
             stage,
             ending: Ending::Unplanned,
+            unanswered: 0,
+            may_be_new: false,
             change: None,
             event: None,
         }
@@ -232,7 +237,7 @@ impl<S: Storage> Session<S> {
     }
 
     /// Gives the next SUBSCRIBE for filters that the broker has not acknowledged in its present session (all,
-    /// if it had none), or `None`: the renewal is over.
+    /// if it had none, or if it [may be new](Self::may_be_new)), or `None`: the renewal is over.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
@@ -287,6 +292,14 @@ impl<S: Storage> Session<S> {
         !matches!(self.link.reading, Reading::Overrun | Reading::Discarding)
             && !self.outbox.storage.acks().is_empty()
             && self.link.acks.is_full(self.outbox.storage.acks())
+    }
+
+    /// Whether a session that the last CONNACK called present may have begun since the connection before: a CONNECT in
+    /// between had no answer, and may have begun it. The broker may then know none of the subscriptions, and may send nothing
+    /// again of what it sent before.
+    #[must_use]
+    pub const fn may_be_new(&self) -> bool {
+        self.may_be_new
     }
 
     /// QoS 1 messages that this connection has sent and the broker has not acknowledged.

@@ -62,8 +62,6 @@ impl Connection<'_> {
         }
         if self.established {
             state.stats.disconnections += 1;
-        } else if !matches!(end, End::Session(Error::Refused(_))) {
-            state.is_session_doubtful = true;
         }
         mem::swap(&mut state.deferred, &mut self.deferred);
         drop(state);

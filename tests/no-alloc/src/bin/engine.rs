@@ -141,7 +141,8 @@ fn command(session: &mut Board) {
     if any(false) {
         session.disconnect();
     }
-    any((session.is_connected(), session.is_idle(), session.is_full()));
+    any((session.is_connected(), session.may_be_new()));
+    any((session.is_idle(), session.is_full()));
     any((session.is_control_full(), session.is_ack_full()));
     any((session.in_flight(), session.waiting()));
     any(session.config().window);

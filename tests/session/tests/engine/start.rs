@@ -150,6 +150,32 @@ fn mqtt_3_2_2_1_a_session_after_a_clean_connect_is_a_violation() {
     }
 }
 
+/// Its CONNACK may have been lost, and with it the news that the session is another one.
+#[test]
+fn a_session_that_is_present_may_be_new_behind_a_connect_without_answer() {
+    let present = [0x20, 2, 1, 0];
+    let mut script = Script::connected(starting(Start::Resume));
+    script.close();
+    script.connect(SessionPresent::Present);
+    assert!(!script.session.may_be_new());
+    script.close();
+    script.open();
+    script.close();
+    // an attempt that is refused takes no doubt away
+    script.open();
+    script.receive(&[0x20, 2, 0, 3]).unwrap_err();
+    script.close();
+    script.open();
+    script.receive(&present).unwrap();
+    assert!(script.session.may_be_new());
+    script.close();
+    script.open();
+    script.receive(&[0x20, 2, 0, 3]).unwrap_err();
+    script.close();
+    script.connect(SessionPresent::Present);
+    assert!(!script.session.may_be_new());
+}
+
 fn anonymous() -> Identity<'static> {
     Identity {
         client_id: ClientId::EMPTY,
