@@ -160,9 +160,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// The inbox of a declared subscription, or of one whose inbox was dropped.
     ///
     /// # Errors
-    /// [`SubscribeError::Unknown`], [`SubscribeError::Taken`], or the filter is none.
+    /// [`SubscribeError::Unknown`] or [`SubscribeError::Taken`].
     pub fn inbox(self, filter: &str) -> Result<Inbox<'a, M>, SubscribeError> {
-        let filter = TopicFilter::new(filter)?;
         let route = self.shared.with(|state| state.routes.attach(filter))?;
         Ok(Inbox::new(self, route))
     }
@@ -204,7 +203,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
             state.wake_runner();
             Ok(())
         })?;
-        self.until(|state| match state.routes.find(filter) {
+        self.until(|state| match state.routes.find(filter.as_str()) {
             Some((_, route)) if matches!(route.stage, Stage::Unwanted | Stage::Leaving) => {
                 state.is_closed().then_some(Err(SubscribeError::Closed))
             }

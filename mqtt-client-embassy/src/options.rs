@@ -13,30 +13,22 @@ use crate::{
 
 pub use mqtt_codec::session::{Oversized, Start as SessionStart};
 
-/// Settings of a client. Nothing is checked before [`new`](crate::new()). A time limit is 3 days at most: a longer one,
+/// Settings of a client. What is wrong with them is told by [`new`](crate::new()). They are checked while they are put
+/// together: a `const` or a `static` of them takes no code for that. A time limit is 3 days at most: a longer one,
 /// [`Duration::MAX`] for instance, counts as that.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    client_id: &'a str,
-    user_name: Option<&'a str>,
-    password: Option<Secret<'a>>,
-    will: Option<Will<'a>>,
+    pub(crate) identity: Identity<'a>,
+    /// Bytes of the longest CONNECT.
+    pub(crate) connect_len: usize,
+    /// What is wrong, of all that was set.
+    error: Option<OptionsError>,
     pub(crate) declared: &'a [(&'a str, QoS)],
     pub(crate) config: Config,
     pub(crate) backoff_ms: (u32, u32),
     pub(crate) first_connect: FirstConnect,
     pub(crate) unmatched: Unmatched,
     pub(crate) unsubscribing: Option<&'static Unsubscribing>,
-}
-
-/// Does not show itself.
-#[derive(Clone, Copy)]
-struct Secret<'a>(&'a [u8]);
-
-impl core::fmt::Debug for Secret<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("..")
-    }
 }
 
 /// The message that the broker publishes when a connection ends without DISCONNECT.
@@ -80,41 +72,84 @@ impl<'a> Options<'a> {
     /// or refuses, as it likes.
     #[must_use]
     pub const fn new(client_id: &'a str) -> Self {
-        Self {
-            client_id,
-            user_name: None,
-            password: None,
-            will: None,
+        let options = Self {
+            identity: Identity {
+                client_id: ClientId::EMPTY,
+                login: None,
+                will: None,
+            },
+            connect_len: 0,
+            error: None,
             declared: &[],
             config: Config::new(),
             backoff_ms: (500, 60_000),
             first_connect: FirstConnect::KeepTrying,
             unmatched: Unmatched::Hold,
             unsubscribing: None,
+        };
+        match ClientId::new(client_id) {
+            Ok(client_id) => options.with_identity(Identity {
+                client_id,
+                login: None,
+                will: None,
+            }),
+            Err(error) => options.fail(OptionsError::Text(error)),
         }
     }
 
     /// User name and password. Default: none.
     #[must_use]
-    pub const fn login(mut self, user_name: &'a str, password: &'a [u8]) -> Self {
-        self.user_name = Some(user_name);
-        self.password = Some(Secret(password));
-        self
+    pub const fn login(self, user_name: &'a str, password: &'a [u8]) -> Self {
+        match Password::new(password) {
+            Some(password) => self.with_login(user_name, Some(password)),
+            None => self.fail(OptionsError::TooLong),
+        }
     }
 
     /// User name without a password. Default: none.
     #[must_use]
-    pub const fn user_name(mut self, user_name: &'a str) -> Self {
-        self.user_name = Some(user_name);
-        self.password = None;
-        self
+    pub const fn user_name(self, user_name: &'a str) -> Self {
+        self.with_login(user_name, None)
+    }
+
+    const fn with_login(self, user_name: &'a str, password: Option<Password<'a>>) -> Self {
+        match Utf8Str::new(user_name) {
+            Ok(user_name) => {
+                let login = Some(Login {
+                    user_name,
+                    password,
+                });
+                let identity = Identity {
+                    login,
+                    ..self.identity
+                };
+                self.with_identity(identity)
+            }
+            Err(error) => self.fail(OptionsError::Text(error)),
+        }
     }
 
     /// Default: none.
     #[must_use]
-    pub const fn will(mut self, will: Will<'a>) -> Self {
-        self.will = Some(will);
-        self
+    pub const fn will(self, will: Will<'a>) -> Self {
+        let topic = match TopicName::new(will.topic) {
+            Ok(topic) => topic,
+            Err(error) => return self.fail(OptionsError::WillTopic(error)),
+        };
+        let Some(payload) = Binary::new(will.payload) else {
+            return self.fail(OptionsError::TooLong);
+        };
+        let will = Some(wire::Will {
+            topic,
+            payload,
+            qos: will.qos,
+            retain: will.retain,
+        });
+        let identity = Identity {
+            will,
+            ..self.identity
+        };
+        self.with_identity(identity)
     }
 
     /// Subscriptions that exist before the first byte is read, with an inbox each: [`Client::inbox`](crate::Client::inbox).
@@ -124,6 +159,9 @@ impl<'a> Options<'a> {
     /// [counted](crate::Stats::dropped) until then: take such an inbox before the runner runs.
     #[must_use]
     pub const fn declare(mut self, subscriptions: &'a [(&'a str, QoS)]) -> Self {
+        if let Err(error) = check_declared(subscriptions) {
+            return self.fail(OptionsError::Subscription(error));
+        }
         self.declared = subscriptions;
         self
     }
@@ -224,46 +262,74 @@ impl<'a> Options<'a> {
         self
     }
 
-    pub(crate) fn identity(&self) -> Result<Identity<'a>, OptionsError> {
-        let client_id = ClientId::new(self.client_id).map_err(OptionsError::Text)?;
-        if client_id.is_empty() && self.config.start != SessionStart::Transient {
-            return Err(OptionsError::ClientIdRequired);
+    /// What is wrong, as far as it does not depend on the resources.
+    pub(crate) const fn check(&self) -> Result<(), OptionsError> {
+        match self.error {
+            Some(error) => Err(error),
+            None if self.identity.client_id.is_empty()
+                && !matches!(self.config.start, SessionStart::Transient) =>
+            {
+                Err(OptionsError::ClientIdRequired)
+            }
+            None => Ok(()),
         }
-        let login = match self.user_name {
-            None => None,
-            Some(user_name) => Some(Login {
-                user_name: Utf8Str::new(user_name).map_err(OptionsError::Text)?,
-                password: match self.password {
-                    None => None,
-                    Some(Secret(password)) => {
-                        Some(Password::new(password).ok_or(OptionsError::TooLong)?)
-                    }
-                },
-            }),
-        };
-        let will = match self.will {
-            None => None,
-            Some(will) => Some(wire::Will {
-                topic: TopicName::new(will.topic).map_err(OptionsError::WillTopic)?,
-                payload: Binary::new(will.payload).ok_or(OptionsError::TooLong)?,
-                qos: will.qos,
-                retain: will.retain,
-            }),
-        };
-        Ok(Identity {
-            client_id,
-            login,
-            will,
-        })
+    }
+
+    /// The first error is told.
+    const fn fail(mut self, error: OptionsError) -> Self {
+        if self.error.is_none() {
+            self.error = Some(error);
+        }
+        self
+    }
+
+    const fn with_identity(mut self, identity: Identity<'a>) -> Self {
+        self.connect_len = identity.connect_len();
+        self.identity = identity;
+        self
     }
 }
 
+const fn check_declared(subscriptions: &[(&str, QoS)]) -> Result<(), SubscribeError> {
+    let mut rest = subscriptions;
+    while let [before @ .., (filter, qos)] = rest {
+        if let Err(error) = subscription(filter, *qos) {
+            return Err(error);
+        }
+        rest = before;
+        let mut others = before;
+        while let [before @ .., (other, _)] = others {
+            if is_same(filter.as_bytes(), other.as_bytes()) {
+                return Err(SubscribeError::Taken);
+            }
+            others = before;
+        }
+    }
+    Ok(())
+}
+
+const fn is_same(mut a: &[u8], mut b: &[u8]) -> bool {
+    while let ([a_first, a_rest @ ..], [b_first, b_rest @ ..]) = (a, b) {
+        if *a_first != *b_first {
+            return false;
+        }
+        (a, b) = (a_rest, b_rest);
+    }
+    a.is_empty() && b.is_empty()
+}
+
 /// A filter and a QoS that may be subscribed to.
-pub(crate) fn subscription(filter: &str, qos: QoS) -> Result<TopicFilter<'_>, SubscribeError> {
-    if qos == QoS::ExactlyOnce {
+pub(crate) const fn subscription(
+    filter: &str,
+    qos: QoS,
+) -> Result<TopicFilter<'_>, SubscribeError> {
+    if let QoS::ExactlyOnce = qos {
         return Err(SubscribeError::ExactlyOnce);
     }
-    Ok(TopicFilter::new(filter)?)
+    match TopicFilter::new(filter) {
+        Ok(filter) => Ok(filter),
+        Err(error) => Err(SubscribeError::Filter(error)),
+    }
 }
 
 /// The session's, about 3 days.

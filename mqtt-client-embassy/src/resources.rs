@@ -2,10 +2,10 @@ use core::{fmt, mem::MaybeUninit, task::Waker};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use mqtt_codec::session::{AckSlot, Slot};
+use mqtt_codec::wire::TopicFilter;
 
 use crate::{
     Client, Connector, Limit, Options, OptionsError, Runner,
-    options::subscription,
     state::{
         Board, Outbox, Packet, Place, Queue, REQUESTS, Received, Route, Routes, Seat, Shared,
         State, Transmit, Wakers,
@@ -236,7 +236,8 @@ fn check<'a>(
     lacks: Option<Limit>,
     buffer: usize,
 ) -> Result<(), OptionsError> {
-    let needed = options.identity()?.connect_len().max(MIN_BUFFER);
+    options.check()?;
+    let needed = options.connect_len.max(MIN_BUFFER);
     if buffer < needed {
         return Err(OptionsError::BufferTooSmall { needed });
     }
@@ -244,8 +245,8 @@ fn check<'a>(
         if let Some(limit) = lacks {
             return Err(OptionsError::Limit(limit));
         }
-        subscription(filter, qos)
-            .and_then(|filter| routes.declare(filter, qos))
+        routes
+            .declare(TopicFilter::assume_checked(filter), qos)
             .map_err(OptionsError::Subscription)?;
     }
     Ok(())

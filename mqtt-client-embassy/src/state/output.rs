@@ -78,11 +78,11 @@ impl<'a> Transmit<'a> {
 impl<'a> State<'a> {
     /// Begins a connection with CONNECT.
     pub(crate) fn open(&mut self, now: Instant, options: &Options<'_>) {
-        // it was checked when the client was made that there is one, and that it fits
-        let (Ok(identity), Some(transmit)) = (options.identity(), &mut self.transmit) else {
+        let Some(transmit) = &mut self.transmit else {
             return;
         };
-        if let Ok(len) = self.session.open(now, &identity, transmit.bytes) {
+        // it was checked when the client was made that it fits
+        if let Ok(len) = self.session.open(now, &options.identity, transmit.bytes) {
             transmit.len = len;
             self.staged = self.staged.wrapping_add(len as u32);
         }

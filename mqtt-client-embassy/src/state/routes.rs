@@ -92,9 +92,9 @@ impl<'a> Routes<'a> {
     }
 
     /// The subscription to this filter, in whatever stage.
-    pub(crate) fn find(&mut self, filter: TopicFilter<'_>) -> Option<(u16, &mut Route<'a>)> {
+    pub(crate) fn find(&mut self, filter: &str) -> Option<(u16, &mut Route<'a>)> {
         let has = |route: &Route<'_>| {
-            !route.is_free() && route.filter.is_some_and(|f| f.as_str() == filter.as_str())
+            !route.is_free() && route.filter.is_some_and(|f| f.as_str() == filter)
         };
         let index = self.routes.iter().position(has)?;
         Some((index as u16, self.routes.get_mut(index)?))
@@ -129,9 +129,6 @@ impl<'a> Routes<'a> {
         filter: TopicFilter<'a>,
         qos: QoS,
     ) -> Result<(), SubscribeError> {
-        if self.find(filter).is_some() {
-            return Err(SubscribeError::Taken);
-        }
         self.add(filter, qos, Stage::Wanted, Holder::Declared)
             .map(drop)
     }
@@ -142,7 +139,7 @@ impl<'a> Routes<'a> {
         filter: TopicFilter<'a>,
         qos: QoS,
     ) -> Result<u16, SubscribeError> {
-        let Some((index, route)) = self.find(filter) else {
+        let Some((index, route)) = self.find(filter.as_str()) else {
             return self.add(filter, qos, Stage::Wanted, Holder::Somebody);
         };
         if route.holder == Holder::Somebody {
@@ -157,7 +154,7 @@ impl<'a> Routes<'a> {
 
     /// Has UNSUBSCRIBE sent, for a filter that may be of an earlier run.
     pub(crate) fn unsubscribe(&mut self, filter: TopicFilter<'a>) -> Result<u16, SubscribeError> {
-        let Some((index, route)) = self.find(filter) else {
+        let Some((index, route)) = self.find(filter.as_str()) else {
             return self.add(filter, QoS::AtMostOnce, Stage::Unwanted, Holder::Nobody);
         };
         route.stage = Stage::Unwanted;
@@ -165,7 +162,7 @@ impl<'a> Routes<'a> {
     }
 
     /// Attaches an inbox to a subscription that has none.
-    pub(crate) fn attach(&mut self, filter: TopicFilter<'_>) -> Result<u16, SubscribeError> {
+    pub(crate) fn attach(&mut self, filter: &str) -> Result<u16, SubscribeError> {
         let (index, route) = self.find(filter).ok_or(SubscribeError::Unknown)?;
         if route.holder == Holder::Somebody {
             return Err(SubscribeError::Taken);

@@ -23,14 +23,17 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     /// Bytes of the longest CONNECT that [`Session::open`] writes: that of a session started clean has no will.
     #[must_use]
-    pub fn connect_len(&self) -> usize {
+    pub const fn connect_len(&self) -> usize {
         // a clean session needs no id
         let Ok(mut connect) = Connect::new(self.client_id, CleanSession::Clean) else {
             return 0;
         };
         connect.will = self.will;
         connect.login = self.login;
-        connect.encoded_len().unwrap_or(usize::MAX)
+        match connect.encoded_len() {
+            Ok(len) => len,
+            Err(_) => usize::MAX,
+        }
     }
 }
 

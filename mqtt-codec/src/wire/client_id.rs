@@ -19,8 +19,11 @@ impl<'a> ClientId<'a> {
     /// # Errors
     /// [`StringError`]: over 65,535 bytes, or contains U+0000.
     #[inline]
-    pub fn new(id: &'a str) -> Result<Self, StringError> {
-        Utf8Str::new(id).map(Self)
+    pub const fn new(id: &'a str) -> Result<Self, StringError> {
+        match Utf8Str::new(id) {
+            Ok(id) => Ok(Self(id)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The identifier itself.

@@ -138,7 +138,7 @@ impl<'a> Connect<'a> {
     ///
     /// # Errors
     /// None: the longest CONNECT has some 328,000 bytes. The form is that of all packets.
-    pub fn encoded_len(&self) -> Result<usize, EncodeError> {
+    pub const fn encoded_len(&self) -> Result<usize, EncodeError> {
         packet_len(self.body_len())
     }
 
@@ -156,28 +156,33 @@ impl<'a> Connect<'a> {
         let [high, low] = self.keep_alive.to_be_bytes();
         writer.bytes(&[PROTOCOL_LEVEL, self.flags(), high, low]);
         // The order of the payload is fixed [MQTT-3.1.3-1].
-        self.for_each_payload_field(&mut |field| writer.binary(field));
+        writer.binary(self.client_id.as_str().as_bytes());
+        if let Some(will) = &self.will {
+            writer.binary(will.topic.as_bytes());
+            writer.binary(will.payload.as_bytes());
+        }
+        if let Some(login) = &self.login {
+            writer.binary(login.user_name.as_str().as_bytes());
+            if let Some(password) = login.password {
+                writer.binary(password.as_bytes());
+            }
+        }
         Ok(needed)
     }
 
-    fn body_len(&self) -> usize {
+    const fn body_len(&self) -> usize {
         let mut len = 2 + PROTOCOL_NAME.len() + 1 + 1 + 2;
-        self.for_each_payload_field(&mut |field| len += 2 + field.len());
-        len
-    }
-
-    fn for_each_payload_field(&self, visit: &mut dyn FnMut(&[u8])) {
-        visit(self.client_id.as_str().as_bytes());
+        len += 2 + self.client_id.as_str().len();
         if let Some(will) = &self.will {
-            visit(will.topic.as_bytes());
-            visit(will.payload.as_bytes());
+            len += 2 + will.topic.as_bytes().len() + 2 + will.payload.as_bytes().len();
         }
         if let Some(login) = &self.login {
-            visit(login.user_name.as_str().as_bytes());
+            len += 2 + login.user_name.as_str().len();
             if let Some(password) = login.password {
-                visit(password.as_bytes());
+                len += 2 + password.as_bytes().len();
             }
         }
+        len
     }
 
     fn flags(&self) -> u8 {

@@ -19,8 +19,30 @@ impl<'a> TopicFilter<'a> {
     ///
     /// # Errors
     /// One [`FilterError`] per rule above.
-    pub fn new(filter: &'a str) -> Result<Self, FilterError> {
-        check(filter.as_bytes()).map(|()| Self(filter))
+    pub const fn new(filter: &'a str) -> Result<Self, FilterError> {
+        match check(filter.as_bytes()) {
+            Ok(()) => Ok(Self(filter)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a filter that [`new`](Self::new) has accepted before, for an owner who keeps it as a string and would
+    /// otherwise check it at each use.
+    ///
+    /// It is checked with debug assertions alone: what is no filter goes out as it is, and the broker closes the
+    /// connection.
+    ///
+    /// ```
+    /// use mqtt_codec::wire::TopicFilter;
+    ///
+    /// assert!(TopicFilter::new("sensors/+/temp").is_ok());
+    /// assert_eq!(TopicFilter::assume_checked("sensors/+/temp").as_str(), "sensors/+/temp");
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn assume_checked(filter: &'a str) -> Self {
+        debug_assert!(check(filter.as_bytes()).is_ok(), "not a topic filter");
+        Self(filter)
     }
 
     /// The filter itself, `$share/name/` included.
@@ -57,7 +79,7 @@ impl<'a> TopicFilter<'a> {
             match (byte, topic.split_first()) {
                 (b'#', _) => return true,
                 (b'+', _) => {
-                    let len = topic.iter().take_while(|byte| !is_separator(byte)).count();
+                    let len = topic.iter().take_while(|byte| **byte != b'/').count();
                     topic = topic.get(len..).unwrap_or_default();
                 }
                 (byte, Some((first, rest))) if byte == first => topic = rest,
@@ -77,32 +99,33 @@ impl<'a> TopicFilter<'a> {
 }
 
 /// What a shared subscription begins with.
-const SHARE: &[u8] = b"$share/";
+const SHARE: &[u8; 7] = b"$share/";
 
-fn is_separator(byte: &u8) -> bool {
-    *byte == b'/'
-}
-
-fn is_wildcard(byte: &u8) -> bool {
+const fn is_wildcard(byte: &u8) -> bool {
     matches!(byte, b'+' | b'#')
 }
 
 /// `$share/name/` of a shared subscription, nothing without, and the filter after it.
-fn split_shared(filter: &[u8]) -> (&[u8], &[u8]) {
+const fn split_shared(filter: &[u8]) -> (&[u8], &[u8]) {
     filter.split_at(shared_len(filter))
 }
 
 /// Bytes of `$share/name/`. Without the second separator they are all of the filter.
-fn shared_len(filter: &[u8]) -> usize {
-    let Some(name) = filter.strip_prefix(SHARE) else {
+const fn shared_len(filter: &[u8]) -> usize {
+    let Some((SHARE, mut rest)) = filter.split_first_chunk() else {
         return 0;
     };
-    let name_len = name.iter().position(is_separator);
-    name_len.map_or(filter.len(), |len| SHARE.len() + len + 1)
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        if *byte == b'/' {
+            break;
+        }
+    }
+    filter.len() - rest.len()
 }
 
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-fn check(filter: &[u8]) -> Result<(), FilterError> {
+const fn check(filter: &[u8]) -> Result<(), FilterError> {
     if filter.is_empty() {
         return Err(FilterError::Empty);
     }
@@ -114,17 +137,29 @@ fn check(filter: &[u8]) -> Result<(), FilterError> {
     }
     let (share, inner) = split_shared(filter);
     let is_nameless = share.len() == SHARE.len() + 1;
-    if inner.is_empty() || is_nameless || share.iter().any(is_wildcard) {
+    if inner.is_empty() || is_nameless || has_wildcard(share) {
         return Err(FilterError::SharedSubscription);
     }
     check_wildcards(inner)
 }
 
+const fn has_wildcard(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let [byte, after @ ..] = rest {
+        if is_wildcard(byte) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 /// By each pair of neighbours: searching for levels and in them takes three times the code.
-fn check_wildcards(filter: &[u8]) -> Result<(), FilterError> {
+const fn check_wildcards(filter: &[u8]) -> Result<(), FilterError> {
     let mut before = b'/';
-    for &byte in filter {
-        match (before, byte) {
+    let mut rest = filter;
+    while let [byte, after @ ..] = rest {
+        match (before, *byte) {
             (b'#', _) => return Err(FilterError::MultiLevelWildcard),
             (b'/', _) => {}
             (_, b'#') => return Err(FilterError::MultiLevelWildcard),
@@ -132,7 +167,8 @@ fn check_wildcards(filter: &[u8]) -> Result<(), FilterError> {
             (b'+', _) | (_, b'+') => return Err(FilterError::SingleLevelWildcard),
             _ => {}
         }
-        before = byte;
+        before = *byte;
+        rest = after;
     }
     Ok(())
 }

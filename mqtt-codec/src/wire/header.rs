@@ -131,11 +131,11 @@ impl RemainingLength {
         }
     }
 
-    pub(super) fn from_usize(bytes: usize) -> Result<Self, EncodeError> {
-        u32::try_from(bytes)
-            .ok()
-            .and_then(Self::new)
-            .ok_or(EncodeError::PacketTooLong)
+    pub(super) const fn from_usize(bytes: usize) -> Result<Self, EncodeError> {
+        if bytes > Self::MAX.0 as usize {
+            return Err(EncodeError::PacketTooLong);
+        }
+        Ok(Self(bytes as u32))
     }
 }
 

@@ -23,7 +23,7 @@ impl<'a> Utf8Str<'a> {
     /// [`StringError::TooLong`] over 65,535 bytes, [`StringError::Nul`] if it contains U+0000
     /// [MQTT-1.5.3-2].
     #[inline]
-    pub fn new(string: &'a str) -> Result<Self, StringError> {
+    pub const fn new(string: &'a str) -> Result<Self, StringError> {
         if string.len() > MAX_STRING_LEN {
             Err(StringError::TooLong)
         } else if has_nul(string.as_bytes()) {
@@ -190,9 +190,15 @@ impl<'a> Reader<'a> {
 
 /// Whether there is a U+0000. No `contains`: its search for words is long, and the strings are short.
 #[inline(never)]
-#[allow(clippy::manual_contains, reason = "`contains` searches by words")]
-pub(super) fn has_nul(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| *byte == 0)
+pub(super) const fn has_nul(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let [byte, after @ ..] = rest {
+        if *byte == 0 {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 #[inline]
@@ -296,9 +302,11 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
 
 /// Length of a packet, fixed header included.
 #[inline]
-pub(super) fn packet_len(body_len: usize) -> Result<usize, EncodeError> {
-    let length = RemainingLength::from_usize(body_len)?;
-    Ok(1 + length.encoded_len() + body_len)
+pub(super) const fn packet_len(body_len: usize) -> Result<usize, EncodeError> {
+    match RemainingLength::from_usize(body_len) {
+        Ok(length) => Ok(1 + length.encoded_len() + body_len),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether every byte is ASCII, and none is NUL, `+` or `#`.
@@ -306,13 +314,17 @@ pub(super) fn packet_len(body_len: usize) -> Result<usize, EncodeError> {
 /// A word at a time, the last overlapping the one before: topics are a few words long, for which
 /// `core::str::from_utf8` alone takes longer than decoding all of a short PUBLISH.
 #[inline(always)]
-pub(super) fn is_plain_ascii(bytes: &[u8]) -> bool {
-    let Some(&last) = bytes.last_chunk() else {
-        return bytes
-            .iter()
-            .all(|byte| is_plain_word(LOW_BITS * usize::from(*byte)));
-    };
+pub(super) const fn is_plain_ascii(bytes: &[u8]) -> bool {
     let mut rest = bytes;
+    let Some(&last) = bytes.last_chunk() else {
+        while let [byte, after @ ..] = rest {
+            if !is_plain_word(LOW_BITS * *byte as usize) {
+                return false;
+            }
+            rest = after;
+        }
+        return true;
+    };
     while let Some((&word, after)) = rest.split_first_chunk() {
         if !is_plain_word(usize::from_ne_bytes(word)) {
             return false;

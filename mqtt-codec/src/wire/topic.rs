@@ -27,10 +27,12 @@ impl<'a> TopicName<'a> {
     ///
     /// # Errors
     /// One [`TopicError`] per rule above.
-    pub fn new(name: &'a str) -> Result<Self, TopicError> {
+    pub const fn new(name: &'a str) -> Result<Self, TopicError> {
         let bytes = name.as_bytes();
         if !is_plain(bytes) {
-            check(bytes)?;
+            if let Err(error) = check(bytes) {
+                return Err(error);
+            }
         }
         Ok(Self(bytes))
     }
@@ -83,7 +85,7 @@ impl<'a> TopicName<'a> {
 
 /// Whether the short way tells that it is a topic name; small processors have the long one alone.
 #[inline(always)]
-fn is_plain(name: &[u8]) -> bool {
+const fn is_plain(name: &[u8]) -> bool {
     !IS_SMALL && !name.is_empty() && name.len() <= MAX_STRING_LEN && is_plain_ascii(name)
 }
 
@@ -96,18 +98,19 @@ fn check_utf8(name: &[u8]) -> Result<(), DecodeError> {
 }
 
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-fn check(name: &[u8]) -> Result<(), TopicError> {
+const fn check(name: &[u8]) -> Result<(), TopicError> {
     if name.is_empty() {
         return Err(TopicError::Empty);
     }
     if name.len() > MAX_STRING_LEN {
         return Err(TopicError::TooLong);
     }
-    for byte in name {
+    let mut rest = name;
+    while let [byte, after @ ..] = rest {
         match byte {
             0 => return Err(TopicError::Nul),
             b'+' | b'#' => return Err(TopicError::Wildcard),
-            _ => {}
+            _ => rest = after,
         }
     }
     Ok(())
