@@ -131,6 +131,8 @@ async fn a_declared_subscription_needs_its_place() {
         let none = try_start_with::<1, 1, 2, 16, 64>(&world, twice);
         let taken = OptionsError::Subscription(SubscribeError::Taken);
         assert_eq!(none.map(drop), Err(taken));
+        let alike = declares(&[("a", QOS1), ("ab", QOS1), ("b", QOS1)]);
+        assert!(try_start_with::<1, 1, 3, 16, 64>(&world, alike).is_ok());
         let none = try_start_with::<1, 1, 1, 16, 64>(&world, Options::new(""));
         assert_eq!(none.map(drop), Err(OptionsError::ClientIdRequired));
         assert_eq!(world.links(), 0);

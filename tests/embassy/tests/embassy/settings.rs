@@ -106,6 +106,14 @@ async fn what_connect_cannot_say_is_refused() {
         let declared = refused(Options::new("a").declare(&[("a#", QoS::AtMostOnce)]));
         let text = declared.to_string();
         assert!(text.contains("declared subscription"), "{text}");
+        let exactly_once = refused(Options::new("a").declare(&[("a", QoS::ExactlyOnce)]));
+        let reason = SubscribeError::ExactlyOnce;
+        assert_eq!(exactly_once, OptionsError::Subscription(reason));
+        // the first of several, and as a constant too
+        const WRONG: Options<'_> = Options::new("a")
+            .declare(&[("a", QoS::ExactlyOnce)])
+            .login("u\0", b"");
+        assert_eq!(refused(WRONG), OptionsError::Subscription(reason));
     })
     .await;
 }
