@@ -8,8 +8,10 @@ mod application;
 mod client_id;
 mod led;
 mod topics;
+mod wifi;
 
 pub use application::{Board, run};
 pub use client_id::{ClientId, client_id};
 pub use led::{Led, UnknownState};
 pub use topics::Topics;
+pub use wifi::{Radio, RadioHangs, keep_joined};

@@ -1,16 +1,22 @@
-//! Joins the Wi-Fi network, and again whenever it is lost.
+//! The radio, which joins the Wi-Fi network of the settings.
 
-use embassy_time::{Duration, Timer};
-use esp_hal::peripherals::WIFI;
+use core::fmt;
+
+use embassy_time::{Duration, Timer, with_timeout};
+use esp_hal::{peripherals::WIFI, system::software_reset};
 use esp_radio::wifi::{
-    AuthenticationMethodConfig, Config, ControllerConfig, Interface, WifiController, WifiError,
-    sta::StationConfig,
+    AuthenticationMethodConfig, Config, ConnectionError, ControllerConfig, Interface,
+    WifiController, WifiError, sta::StationConfig,
 };
+use mqboard_core::Radio;
 
 use crate::settings;
 
-/// Between two attempts. An access point that has just started answers within this.
-const PAUSE: Duration = Duration::from_secs(5);
+/// From one look at whether the network is still there to the next, if the driver tells nothing.
+const LOOK_PERIOD: Duration = Duration::from_secs(30);
+
+/// For the log to get out before a reset.
+const READING_TIME: Duration = Duration::from_secs(1);
 
 /// Starts the radio with the network of the settings.
 ///
@@ -32,23 +38,48 @@ pub(crate) fn start(
 
 /// Keeps the board in its network.
 #[embassy_executor::task]
-pub(crate) async fn keep_joined(mut controller: WifiController<'static>) -> ! {
-    loop {
-        match controller.connect_async().await {
-            Ok(joined) => {
-                log::info!(
-                    "joined {} on channel {}",
-                    settings::WIFI_SSID,
-                    joined.channel
-                );
-                match controller.wait_for_disconnect_async().await {
-                    Ok(lost) => log::warn!("lost {}: {:?}", settings::WIFI_SSID, lost.reason),
-                    // It was lost before the wait began.
-                    Err(error) => log::warn!("lost {}: {error:?}", settings::WIFI_SSID),
-                }
+pub(crate) async fn keep_joined(controller: WifiController<'static>) {
+    let hangs = mqboard_core::keep_joined(&mut Station(controller), settings::WIFI_SSID).await;
+    log::error!("{hangs}; a new start");
+    Timer::after(READING_TIME).await;
+    software_reset()
+}
+
+struct Station(WifiController<'static>);
+
+impl Radio for Station {
+    type Reason = Reason;
+
+    async fn join(&mut self) -> Result<u8, Reason> {
+        let joined = self.0.connect_async().await.map_err(Reason)?;
+        Ok(joined.channel)
+    }
+
+    async fn lost(&mut self) -> Reason {
+        loop {
+            // The driver first looks, then waits for an event: one that comes in between is lost.
+            match with_timeout(LOOK_PERIOD, self.0.wait_for_disconnect_async()).await {
+                Ok(Ok(lost)) => return Reason(ConnectionError::Failed(lost)),
+                Ok(Err(error)) => return Reason(error.into()),
+                Err(_) => {}
             }
-            Err(error) => log::warn!("cannot join {}: {error:?}", settings::WIFI_SSID),
         }
-        Timer::after(PAUSE).await;
+    }
+
+    async fn leave(&mut self) {
+        // An error says that there was nothing to leave.
+        let _ = self.0.disconnect_async().await;
+    }
+}
+
+/// What the access point or the driver gives as the reason, by the name that esp-radio has for it.
+struct Reason(ConnectionError);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            ConnectionError::Failed(told) => write!(f, "{:?}", told.reason),
+            error => write!(f, "{error:?}"),
+        }
     }
 }

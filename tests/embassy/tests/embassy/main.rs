@@ -1,10 +1,11 @@
-//! The Embassy client: the scenarios of all adapters, and what concerns it alone.
+//! The Embassy client: the scenarios of all adapters, and what concerns it alone; and what a firmware does by the clock.
 mod adapter;
 mod backoff;
 mod cancel_outcomes;
 mod cancel_safety;
 mod client;
 mod endings;
+mod firmware;
 mod inboxes;
 mod limits;
 mod network;

@@ -1,0 +1,167 @@
+//! What the firmware of a board does by the clock: `mqboard-core` has none of its own.
+use std::{future::pending, time::Duration};
+
+use mqboard_core::{Radio, RadioHangs, keep_joined};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::client::run;
+
+/// What a radio does with an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// Joins after so many seconds, and loses the network as many later.
+    Joins(u64),
+    /// Tells after so many seconds that it cannot.
+    Fails(u64),
+    /// Tells nothing, and gives up when asked to.
+    Forgets,
+    /// Tells nothing, whatever it is asked.
+    Hangs,
+    /// Tells that it cannot, and hangs when it is to give up.
+    FailsAndHangs,
+}
+
+/// Does one after the other, and the last for ever.
+#[derive(Debug)]
+struct Script {
+    attempts: Vec<Attempt>,
+    /// When each was begun.
+    begun: Vec<Instant>,
+    /// No attempt may begin while one is under way.
+    is_idle: bool,
+}
+
+impl Script {
+    fn new(attempts: &[Attempt]) -> Self {
+        Self {
+            attempts: attempts.to_vec(),
+            begun: Vec::new(),
+            is_idle: true,
+        }
+    }
+
+    fn current(&self) -> Attempt {
+        let last = self.attempts.len() - 1;
+        self.attempts[last.min(self.begun.len() - 1)]
+    }
+}
+
+impl Radio for Script {
+    type Reason = &'static str;
+
+    async fn join(&mut self) -> Result<u8, &'static str> {
+        assert!(self.is_idle, "the attempt before was not given up");
+        self.is_idle = false;
+        self.begun.push(Instant::now());
+        match self.current() {
+            Attempt::Joins(seconds) => {
+                sleep(Duration::from_secs(seconds)).await;
+                Ok(6)
+            }
+            Attempt::Fails(seconds) => {
+                sleep(Duration::from_secs(seconds)).await;
+                Err("told")
+            }
+            Attempt::Forgets | Attempt::Hangs => pending().await,
+            Attempt::FailsAndHangs => Err("told"),
+        }
+    }
+
+    async fn lost(&mut self) -> &'static str {
+        let Attempt::Joins(seconds) = self.current() else {
+            panic!("nothing was joined");
+        };
+        sleep(Duration::from_secs(seconds)).await;
+        "lost"
+    }
+
+    async fn leave(&mut self) {
+        self.is_idle = true;
+        if matches!(self.current(), Attempt::Hangs | Attempt::FailsAndHangs) {
+            pending().await
+        }
+    }
+}
+
+/// What comes of it within an hour, after how many seconds, and after how many attempts.
+async fn an_hour(attempts: &[Attempt]) -> (Option<RadioHangs>, u64, usize) {
+    let mut radio = Script::new(attempts);
+    let begin = Instant::now();
+    let hour = Duration::from_secs(3_600);
+    let end = timeout(hour, keep_joined(&mut radio, "network")).await.ok();
+    (end, begin.elapsed().as_secs(), radio.begun.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_for_ever_a_network_that_is_lost_or_refuses() {
+    run(async {
+        let (end, _, attempts) = an_hour(&[Attempt::Joins(21)]).await;
+        assert_eq!(end, None);
+        assert_eq!(attempts, 1 + 3_600 / (21 + 21 + 5));
+
+        let (end, _, attempts) = an_hour(&[Attempt::Fails(2)]).await;
+        assert_eq!(end, None);
+        assert_eq!(attempts, 1 + 3_600 / (2 + 5));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_access_point_is_waited_for_and_a_forgotten_attempt_is_made_again() {
+    run(async {
+        for slow in [Attempt::Joins(29), Attempt::Fails(29)] {
+            let mut radio = Script::new(&[slow, Attempt::Forgets, Attempt::Joins(20)]);
+            let ran = Duration::from_secs(200);
+            let end = timeout(ran, keep_joined(&mut radio, "network")).await;
+            assert!(end.is_err(), "{end:?}");
+            let [first, second, third, ..] = radio.begun[..] else {
+                panic!("{slow:?}: {:?}", radio.begun);
+            };
+            let until_lost = if matches!(slow, Attempt::Joins(_)) {
+                58
+            } else {
+                29
+            };
+            assert_eq!((second - first).as_secs(), until_lost + 5, "{slow:?}");
+            assert_eq!((third - second).as_secs(), 30 + 5, "{slow:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_tells_nothing_is_given_up_within_two_minutes() {
+    run(async {
+        for (attempt, seconds) in [
+            (Attempt::Forgets, 3 * 30 + 2 * 5),
+            (Attempt::Hangs, 3 * (30 + 5) + 2 * 5),
+            (Attempt::FailsAndHangs, 3 * 5 + 2 * 5),
+        ] {
+            let end = an_hour(&[attempt]).await;
+            assert_eq!(end, (Some(RadioHangs), seconds, 3), "{attempt:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_answer_of_the_radio_counts_as_one() {
+    run(async {
+        use Attempt::{Fails, Forgets, Hangs, Joins};
+        let (end, _, attempts) = an_hour(&[
+            Hangs,
+            Forgets,
+            Fails(1),
+            Forgets,
+            Hangs,
+            Joins(1),
+            Hangs,
+            Hangs,
+            Fails(1),
+            Forgets,
+        ])
+        .await;
+        assert_eq!((end, attempts), (Some(RadioHangs), 12));
+    })
+    .await;
+}
