@@ -8,10 +8,12 @@ mod application;
 mod client_id;
 mod led;
 mod topics;
+mod watchdog;
 mod wifi;
 
 pub use application::{Board, run};
 pub use client_id::{ClientId, client_id};
 pub use led::{Led, UnknownState};
 pub use topics::Topics;
+pub use watchdog::{WATCHDOG_TIMEOUT, feed_watchdog};
 pub use wifi::{Radio, RadioHangs, keep_joined};

@@ -6,6 +6,7 @@
 mod broker;
 mod network;
 mod settings;
+mod watchdog;
 mod wifi;
 
 use embassy_executor::Spawner;
@@ -14,11 +15,11 @@ use esp_backtrace as _;
 use esp_hal::{
     delay::Delay,
     gpio::{Output, OutputConfig},
-    system::software_reset,
+    system::{reset_reason, software_reset},
     timer::timg::TimerGroup,
 };
 use log::LevelFilter;
-use mqboard_core::{Board, Led};
+use mqboard_core::{Board, Led, WATCHDOG_TIMEOUT};
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
@@ -29,16 +30,25 @@ const PERIOD: Duration = Duration::from_secs(60);
 const RESTART_AFTER: Duration = Duration::from_secs(300);
 /// From a panic to a new start, in milliseconds: time to read why, and no storm of connections if each start ends so.
 const PANIC_PAUSE: u32 = 5_000;
+const _: () = assert!(
+    2 * (PANIC_PAUSE as u64) < WATCHDOG_TIMEOUT.as_millis(),
+    "the watchdog, which nobody feeds then, may end the pause"
+);
 
 #[esp_rtos::main]
 async fn main(spawner: Spawner) -> ! {
     esp_println::logger::init_logger(LevelFilter::Info);
     let peripherals = esp_hal::init(esp_hal::Config::default());
+    let mut timers = TimerGroup::new(peripherals.TIMG0);
+    watchdog::arm(&mut timers.wdt);
+    if let Some(reason) = reset_reason() {
+        log::info!("started by {reason:?}");
+    }
     // For the radio alone. The first is what the bootloader has used.
     esp_alloc::heap_allocator!(#[esp_hal::ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: 48 * 1024);
-    let timers = TimerGroup::new(peripherals.TIMG0);
     esp_rtos::start(timers.timer0, peripherals.FROM_CPU_INTR0);
+    spawner.spawn(watchdog::feed(timers.wdt).expect("spawned once"));
 
     #[cfg(feature = "esp32c6")]
     let pin = peripherals.GPIO15;

@@ -1,7 +1,7 @@
 //! What the firmware of a board does by the clock: `mqboard-core` has none of its own.
 use std::{future::pending, time::Duration};
 
-use mqboard_core::{Radio, RadioHangs, keep_joined};
+use mqboard_core::{Radio, RadioHangs, WATCHDOG_TIMEOUT, feed_watchdog, keep_joined};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::run;
@@ -162,6 +162,24 @@ async fn any_answer_of_the_radio_counts_as_one() {
         ])
         .await;
         assert_eq!((end, attempts), (Some(RadioHangs), 12));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watchdog_is_fed_at_once_and_five_times_as_often_as_it_asks_for() {
+    run(async {
+        let begin = Instant::now();
+        let mut fed = Vec::new();
+        let feeding = feed_watchdog(|| fed.push(begin.elapsed()));
+        let _ = timeout(Duration::from_secs(3_600), feeding).await;
+        assert_eq!(fed[0], Duration::ZERO);
+        let longest = Duration::from_micros(WATCHDOG_TIMEOUT.as_micros() / 5);
+        for pair in fed.windows(2) {
+            assert!(pair[1] - pair[0] <= longest, "{pair:?}");
+        }
+        assert!(fed.len() >= 3_600 / longest.as_secs() as usize);
+        assert!(*fed.last().unwrap() + longest >= Duration::from_secs(3_600));
     })
     .await;
 }
