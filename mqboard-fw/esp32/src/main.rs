@@ -58,7 +58,7 @@ async fn main(spawner: Spawner) -> ! {
         led: Output::new(pin, !settings::LED_ON, OutputConfig::default()),
     };
 
-    let (controller, interface) = wifi::start(peripherals.WIFI).expect("the settings are right");
+    let (controller, interface) = wifi::start(peripherals.WIFI).expect("the radio starts");
     spawner.spawn(wifi::keep_joined(controller).expect("spawned once"));
     let stack = network::start(spawner, interface);
     let client = broker::start(spawner, stack).expect("the settings are right");
