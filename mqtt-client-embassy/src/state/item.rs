@@ -115,6 +115,8 @@ impl<'a> Packet<'a> {
 }
 
 impl Outgoing for &mut Packet<'_> {
+    const MAX_FILTERS: usize = 1;
+
     fn content(&self) -> Content<'_> {
         match self.content {
             What::Nothing | What::Publish(_) => Content::Publish {
@@ -127,11 +129,11 @@ impl Outgoing for &mut Packet<'_> {
         }
     }
 
-    fn filter(&self, index: usize) -> Option<(TopicFilter<'_>, QoS)> {
+    fn filter(&self, _: usize) -> Option<(TopicFilter<'_>, QoS)> {
         match self.content {
-            What::Subscribe(filter, qos) if index == 0 => Some((filter, qos)),
-            What::Unsubscribe(filter) if index == 0 => Some((filter, QoS::AtMostOnce)),
-            _ => None,
+            What::Subscribe(filter, qos) => Some((filter, qos)),
+            What::Unsubscribe(filter) => Some((filter, QoS::AtMostOnce)),
+            What::Nothing | What::Publish(_) => None,
         }
     }
 }

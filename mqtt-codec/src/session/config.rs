@@ -64,6 +64,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// Least of [`receive_buffer`](Self::receive_buffer).
+    pub(super) const MIN_RECEIVE_BUFFER: u32 = 16;
+
     /// The defaults.
     #[must_use]
     pub const fn new() -> Self {

@@ -5,7 +5,7 @@ use crate::wire::{
 
 use super::link::{Arriving, Phase, Reading};
 use super::outbox::Kind;
-use super::session::Stage;
+use super::session::{Stage, filters};
 use super::{
     AckToken, Change, Content, Error, Input, Instant, Message, Outgoing, Oversized, Session,
     Storage, Violation,
@@ -313,11 +313,10 @@ impl<S: Storage> Session<S> {
         if packet_type != expected {
             return Err(Violation::AckOfWrongKind.into());
         }
-        if expected == PacketType::SubAck {
-            let filters = (0..).take_while(|&index| handle.filter(index).is_some());
-            if filters.count() != codes.len() {
-                return Err(Violation::SubAckCount.into());
-            }
+        // of one filter the length was judged before
+        let count_varies = S::Handle::MAX_FILTERS > 1 && expected == PacketType::SubAck;
+        if count_varies && filters(handle).count() != codes.len() {
+            return Err(Violation::SubAckCount.into());
         }
         let Some((handle, _)) = ring.take(slots, offset) else {
             return unexpected;

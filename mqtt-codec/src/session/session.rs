@@ -339,11 +339,16 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    /// Return codes of the longest SUBACK that the receive buffer holds, beside the longest fixed header and the
-    /// packet id.
+    /// Return codes of the longest SUBACK that can be an answer: the receive buffer holds them beside the longest fixed
+    /// header and the packet id.
     pub(super) fn max_suback_codes(&self) -> u32 {
-        let head = FixedHeader::MAX_LEN as u32 + 2;
-        self.config.receive_buffer.saturating_sub(head).min(65_535)
+        let head = FixedHeader::MAX_LEN + 2;
+        // any receive buffer holds so many
+        if S::Handle::MAX_FILTERS <= Config::MIN_RECEIVE_BUFFER as usize - head {
+            return S::Handle::MAX_FILTERS as u32;
+        }
+        let room = self.config.receive_buffer.saturating_sub(head as u32);
+        room.min(65_535)
     }
 
     pub(super) fn make_ack_room(&mut self) {
@@ -425,6 +430,6 @@ pub(super) fn remaining_length<H: Outgoing>(handle: &H) -> u32 {
     })
 }
 
-fn filters<H: Outgoing>(handle: &H) -> impl Iterator<Item = (TopicFilter<'_>, QoS)> {
-    (0..).map_while(|index| handle.filter(index))
+pub(super) fn filters<H: Outgoing>(handle: &H) -> impl Iterator<Item = (TopicFilter<'_>, QoS)> {
+    (0..H::MAX_FILTERS).map_while(|index| handle.filter(index))
 }

@@ -28,6 +28,12 @@ pub enum Content<'a> {
 /// handle, what it tells must not change: packets would be malformed, and the broker ends the connection. In a debug build
 /// the engine panics where it notices.
 pub trait Outgoing {
+    /// Filters that one SUBSCRIBE or UNSUBSCRIBE has at most. Default: any number.
+    ///
+    /// The engine asks for none beyond: what a handle would tell there is not sent, nor answered. With 1, as a board has,
+    /// the code for several is not compiled.
+    const MAX_FILTERS: usize = usize::MAX;
+
     /// What it is.
     fn content(&self) -> Content<'_>;
 

@@ -186,7 +186,11 @@ fn body<'h, H: Outgoing>(
     match content {
         Content::Publish { topic, .. } => Some((topic.as_bytes(), QoS::AtLeastOnce)),
         Content::Subscribe | Content::Unsubscribe => {
-            let (filter, qos) = handle.filter(usize::from(step))?;
+            let step = usize::from(step);
+            if H::MAX_FILTERS > 1 && step >= H::MAX_FILTERS {
+                return None;
+            }
+            let (filter, qos) = handle.filter(step)?;
             Some((filter.as_str().as_bytes(), qos))
         }
     }
@@ -270,7 +274,10 @@ impl<S: Storage> Session<S> {
             let (ring, slots) = self.outbox.ring(kind);
             if let Some(slot) = ring.last_sent(slots) {
                 // a PUBLISH has no other segment
-                if kind == Kind::Control && packet.cut(kind, slot, packet.step + 1) {
+                if kind == Kind::Control
+                    && S::Handle::MAX_FILTERS > 1
+                    && packet.cut(kind, slot, packet.step + 1)
+                {
                     return;
                 }
                 slot.complete();

@@ -1,7 +1,10 @@
 //! Capacities: growth, bounds, and none at all.
 
-use mqtt_codec::session::{Config, EnqueueReason, FixedStorage, Session};
-use mqtt_codec::wire::{PacketId, QoS, SessionPresent};
+use mqtt_codec::session::{
+    Config, Content, EnqueueReason, Error, FixedStorage, Identity, Input, Instant, Outgoing,
+    Session, Violation,
+};
+use mqtt_codec::wire::{ClientId, PacketId, QoS, SessionPresent, TopicFilter};
 use testkit::{Brought, GrowingStorage, Item, Pair, Script};
 
 use crate::{config, secs};
@@ -151,9 +154,9 @@ fn without_ack_slots_qos1_messages_are_discarded_unacknowledged_and_others_come(
 #[test]
 fn fixed_storage_of_no_size_connects_pings_and_disconnects() {
     let mut session = Session::new(Config::new(), FixedStorage::<Item, 0, 0, 0>::new());
-    let now = mqtt_codec::session::Instant::ZERO;
-    let identity = mqtt_codec::session::Identity {
-        client_id: mqtt_codec::wire::ClientId::new("c").unwrap(),
+    let now = Instant::ZERO;
+    let identity = Identity {
+        client_id: ClientId::new("c").unwrap(),
         login: None,
         will: None,
     };
@@ -235,15 +238,15 @@ fn a_subscribe_whose_answer_would_not_fit_the_receive_buffer_is_refused() {
 #[test]
 fn a_packet_over_the_protocols_limit_is_refused() {
     struct Huge(u32);
-    impl mqtt_codec::session::Outgoing for Huge {
-        fn content(&self) -> mqtt_codec::session::Content<'_> {
-            mqtt_codec::session::Content::Publish {
+    impl Outgoing for Huge {
+        fn content(&self) -> Content<'_> {
+            Content::Publish {
                 topic: "t".try_into().unwrap(),
                 retain: mqtt_codec::wire::Retain::No,
                 payload_len: self.0,
             }
         }
-        fn filter(&self, _: usize) -> Option<(mqtt_codec::wire::TopicFilter<'_>, QoS)> {
+        fn filter(&self, _: usize) -> Option<(TopicFilter<'_>, QoS)> {
             None
         }
     }
@@ -254,4 +257,80 @@ fn a_packet_over_the_protocols_limit_is_refused() {
         let refused = session.enqueue(Huge(len)).err().map(|error| error.reason);
         assert_eq!(refused, Some(EnqueueReason::PacketTooLong));
     }
+}
+
+/// A handle that promises so many filters at most, whatever it holds.
+struct Bounded<const MAX: usize>(Item);
+
+impl<const MAX: usize> Outgoing for Bounded<MAX> {
+    const MAX_FILTERS: usize = MAX;
+
+    fn content(&self) -> Content<'_> {
+        self.0.content()
+    }
+
+    fn filter(&self, index: usize) -> Option<(TopicFilter<'_>, QoS)> {
+        self.0.filter(index)
+    }
+}
+
+/// What is sent of a SUBSCRIBE for three filters, `a`, `b` and `c`, and what an answer of so many codes brings: how many,
+/// or an error.
+fn subscribe_bounded<const MAX: usize>(codes: u8) -> (Vec<u8>, Result<usize, Error>) {
+    let mut session = Session::new(Config::new(), FixedStorage::<Bounded<MAX>, 0, 1, 0>::new());
+    let now = Instant::ZERO;
+    let identity = Identity {
+        client_id: ClientId::new("c").unwrap(),
+        login: None,
+        will: None,
+    };
+    let connect = session.open(now, &identity, &mut [0; 64]).unwrap();
+    session.handle_written(now, connect);
+    session.handle_input(now, &[0x20, 2, 0, 0]).unwrap();
+    let filters = ["a", "b", "c"].map(|filter| (filter.into(), QoS::AtMostOnce));
+    let handle = Bounded(Item::Subscribe(filters.into()));
+    session.renew(Some(handle)).ok().unwrap();
+    let mut sent = Vec::new();
+    while let Some(transmit) = session.poll_transmit() {
+        let bytes = transmit.bytes.concat();
+        session.advance(bytes.len());
+        sent.extend(bytes);
+    }
+    let mut suback = vec![0x90, 2 + codes, 0xFC, 0];
+    suback.resize(4 + usize::from(codes), 0);
+    let brought = session.handle_input(now, &suback).map(|(_, input)| {
+        let Some(Input::Subscribed { codes, .. }) = input else {
+            panic!("no answer");
+        };
+        codes.count()
+    });
+    (sent, brought)
+}
+
+#[test]
+fn filters_beyond_those_promised_are_not_sent() {
+    let error = |violation| Err(Error::Protocol(violation));
+    let (a, b) = ([0, 1, b'a', 0], [0, 1, b'b', 0]);
+
+    let one = [&[0x82, 6, 0xFC, 0][..], &a].concat();
+    assert_eq!(subscribe_bounded::<1>(1), (one.clone(), Ok(1)));
+    let impossible = error(Violation::ImpossibleLength);
+    assert_eq!(subscribe_bounded::<1>(2), (one, impossible));
+
+    let two = [&[0x82, 10, 0xFC, 0][..], &a, &b].concat();
+    assert_eq!(subscribe_bounded::<2>(2), (two.clone(), Ok(2)));
+    let count = error(Violation::SubAckCount);
+    assert_eq!(subscribe_bounded::<2>(1), (two, count));
+
+    assert_eq!(subscribe_bounded::<10>(3).1, Ok(3));
+}
+
+#[test]
+fn a_handle_that_promises_no_filters_is_refused_as_one_without() {
+    let mut session = Session::new(Config::new(), FixedStorage::<Bounded<0>, 0, 1, 0>::new());
+    let refused = session.enqueue(Bounded(Item::subscribe("a"))).err();
+    assert_eq!(
+        refused.map(|error| error.reason),
+        Some(EnqueueReason::NoFilter)
+    );
 }
