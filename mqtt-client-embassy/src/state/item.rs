@@ -149,6 +149,8 @@ pub(crate) struct Board<'a> {
 impl<'a> Storage for Board<'a> {
     type Handle = &'a mut Packet<'a>;
 
+    const TELLS_CHANGES: bool = false;
+
     fn publishes(&mut self) -> &mut [Slot<&'a mut Packet<'a>>] {
         self.publishes
     }

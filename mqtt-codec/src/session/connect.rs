@@ -131,7 +131,7 @@ impl<S: Storage> Session<S> {
         if session == SessionPresent::Absent {
             let (ring, slots) = self.outbox.ring(Kind::Publish);
             if ring.forget(slots) {
-                self.change = Some(Change::Reset);
+                self.note(Change::Reset);
             }
             if self.stage == Stage::Wipe {
                 self.stage = Stage::Persist;
@@ -163,7 +163,7 @@ impl<S: Storage> Session<S> {
             if complete {
                 self.start_clean_once();
             }
-            self.change = Some(Change::Removed(id));
+            self.note(Change::Removed(id));
             self.event = Some(Event::Undeliverable {
                 id,
                 attempts,

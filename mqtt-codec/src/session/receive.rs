@@ -329,7 +329,7 @@ impl<S: Storage> Session<S> {
             PacketType::SubAck => Input::Subscribed { handle, codes },
             PacketType::UnsubAck => Input::Unsubscribed { handle },
             _ => {
-                self.change = Some(Change::Removed(id));
+                self.note(Change::Removed(id));
                 Input::Acknowledged { id, handle }
             }
         })

@@ -127,7 +127,7 @@ impl<S: Storage> Session<S> {
         };
         *place = Some(handle);
         if kind == Kind::Publish {
-            self.change = Some(Change::Accepted(id));
+            self.note(Change::Accepted(id));
         }
         Ok(id)
     }
@@ -155,7 +155,7 @@ impl<S: Storage> Session<S> {
             self.start_clean_once();
             self.cycle();
         }
-        self.change = Some(Change::Removed(id));
+        self.note(Change::Removed(id));
         Some(handle)
     }
 
@@ -195,7 +195,7 @@ impl<S: Storage> Session<S> {
         let (ring, slots) = self.outbox.ring(Kind::Publish);
         let id = ring.oldest()?;
         let (handle, _) = ring.take(slots, 0)?;
-        self.change = Some(Change::Removed(id));
+        self.note(Change::Removed(id));
         Some((id, handle))
     }
 
@@ -356,6 +356,12 @@ impl<S: Storage> Session<S> {
         if S::GROWS && self.link.acks.may_grow(storage.acks()) {
             self.link.acks.straighten(storage.acks());
             storage.grow_acks();
+        }
+    }
+
+    pub(super) fn note(&mut self, change: Change) {
+        if S::TELLS_CHANGES {
+            self.change = Some(change);
         }
     }
 

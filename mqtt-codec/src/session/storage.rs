@@ -54,6 +54,10 @@ pub trait Storage {
     /// Whether the `grow_*` functions may be called.
     const GROWS: bool = false;
 
+    /// Whether [`Session::take_change`](super::Session::take_change) tells the durable changes. Without, which is for whoever
+    /// has no store, it never has one, and the code that notes them is not compiled.
+    const TELLS_CHANGES: bool = true;
+
     /// Slots for PUBLISH packets.
     fn publishes(&mut self) -> &mut [Slot<Self::Handle>];
     /// Slots for SUBSCRIBE and UNSUBSCRIBE packets.

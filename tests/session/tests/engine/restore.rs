@@ -163,6 +163,36 @@ fn each_durable_change_is_told_once_in_order() {
     assert_eq!(script.session.take_change(), Some(Change::Reset));
 }
 
+struct WithoutStore(GrowingStorage);
+
+impl Storage for WithoutStore {
+    type Handle = Item;
+
+    const TELLS_CHANGES: bool = false;
+
+    fn publishes(&mut self) -> &mut [Slot<Item>] {
+        self.0.publishes()
+    }
+
+    fn controls(&mut self) -> &mut [Slot<Item>] {
+        self.0.controls()
+    }
+
+    fn acks(&mut self) -> &mut [AckSlot] {
+        self.0.acks()
+    }
+}
+
+#[test]
+fn storage_that_wants_no_changes_is_told_none() {
+    let storage = WithoutStore(GrowingStorage::fixed(1, 1, 1));
+    let mut session = Session::new(Config::new(), storage);
+    let accepted = session.enqueue(Item::numbered(1)).unwrap();
+    assert_eq!(session.take_change(), None);
+    assert!(session.abandon(accepted).is_some());
+    assert_eq!(session.take_change(), None);
+}
+
 /// What a crash leaves: the broker, and the changes that reached the disk.
 #[derive(Default)]
 struct Store(Vec<(PacketId, Item)>);
