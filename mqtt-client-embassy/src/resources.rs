@@ -208,6 +208,7 @@ pub fn new<
         publishes,
         controls,
         acks: acks.as_flattened_mut(),
+        receive_buffer: BUFFER as u32,
     };
     let state = state.write(State::new(
         options,

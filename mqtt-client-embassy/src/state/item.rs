@@ -1,6 +1,6 @@
 //! What the session holds of ours until it is acknowledged.
 
-use mqtt_codec::session::{AckSlot, Content, Outgoing, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Config, Content, Outgoing, Slot, Storage};
 use mqtt_codec::wire::{QoS, Retain, TopicFilter, TopicName};
 
 use super::copy;
@@ -144,12 +144,19 @@ pub(crate) struct Board<'a> {
     pub(crate) publishes: &'a mut [Slot<&'a mut Packet<'a>>],
     pub(crate) controls: &'a mut [Slot<&'a mut Packet<'a>>],
     pub(crate) acks: &'a mut [AckSlot],
+    /// Bytes.
+    pub(crate) receive_buffer: u32,
 }
 
 impl<'a> Storage for Board<'a> {
     type Handle = &'a mut Packet<'a>;
+    type Settings = &'a Config;
 
     const TELLS_CHANGES: bool = false;
+
+    fn receive_buffer(&self, _: &Config) -> u32 {
+        self.receive_buffer
+    }
 
     fn publishes(&mut self) -> &mut [Slot<&'a mut Packet<'a>>] {
         self.publishes

@@ -160,7 +160,7 @@ fn nested() -> ! {
 
 impl<'a> State<'a> {
     pub(crate) fn new(
-        options: &Options<'a>,
+        options: &'a Options<'a>,
         board: Board<'a>,
         outbox: Outbox<'a>,
         queue: Queue<'a>,
@@ -168,10 +168,8 @@ impl<'a> State<'a> {
         transmit: &'a mut Transmit<'a>,
         wakers: Wakers<'a>,
     ) -> Self {
-        let mut config = options.config.clone();
-        config.receive_buffer = transmit.capacity() as u32;
         Self {
-            session: Session::new(config, board),
+            session: Session::new(&options.config, board),
             outbox,
             queue,
             routes,

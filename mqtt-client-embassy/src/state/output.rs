@@ -49,10 +49,6 @@ impl<'a> Transmit<'a> {
         }
     }
 
-    pub(crate) const fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// What is to be written.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use mqtt_codec::session::{AckSlot, Content, Outgoing, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Config, Content, Outgoing, Slot, Storage};
 use mqtt_codec::wire::{QoS, Retain, TopicFilter, TopicName};
 
 use super::completion::CompletionKey;
@@ -137,6 +137,7 @@ fn slots(count: usize) -> Vec<Slot<Item>> {
 
 impl Storage for HeapStorage {
     type Handle = Item;
+    type Settings = Config;
 
     const GROWS: bool = true;
 

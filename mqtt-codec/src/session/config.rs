@@ -54,7 +54,7 @@ pub struct Config {
     /// PUBLISH packets at QoS 1 that may await their PUBACK at a time. Default 100, at least 1.
     pub window: u16,
     /// Bytes of the caller's receive buffer: a packet up to this size is delivered whole, a larger PUBLISH in
-    /// chunks. Default 65,536; at least 16.
+    /// chunks. Default 65,536; at least 16. [`Storage`](super::Storage) may tell another number.
     pub receive_buffer: u32,
     /// Largest incoming PUBLISH, counted as its remaining length in bytes. Default 268,435,455, the
     /// protocol's limit.

@@ -81,7 +81,10 @@ impl<S: Storage> Session<S> {
         };
         let mut connect = Connect::new(identity.client_id, clean_session)
             .map_err(|_| OpenError::ClientIdRequired)?;
-        connect.keep_alive = self.config.keep_alive.map_or(0, core::num::NonZeroU16::get);
+        connect.keep_alive = self
+            .config()
+            .keep_alive
+            .map_or(0, core::num::NonZeroU16::get);
         connect.will = will;
         connect.login = identity.login;
         let len = connect.encode(out).map_err(OpenError::Encode)?;
@@ -152,7 +155,7 @@ impl<S: Storage> Session<S> {
         };
         self.event = Some(Event::Suspect { id, attempts });
         if self
-            .config
+            .config()
             .max_attempts
             .is_none_or(|max| attempts < max.get())
         {

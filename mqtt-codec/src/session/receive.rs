@@ -151,10 +151,10 @@ impl<S: Storage> Session<S> {
     ) -> Taken<'b, S> {
         let remaining_length = header.remaining_length.get();
         let left = remaining_length - body.len() as u32;
-        let oversized = remaining_length > self.config.max_incoming;
-        let buffer = self.config.receive_buffer;
+        let oversized = remaining_length > self.config().max_incoming;
+        let buffer = self.receive_buffer();
         if oversized {
-            if self.config.oversized == Oversized::Close {
+            if self.config().oversized == Oversized::Close {
                 return Err(Error::Oversized { remaining_length });
             }
         } else if left > 0 && header_len as u32 + remaining_length <= buffer {
@@ -224,7 +224,7 @@ impl<S: Storage> Session<S> {
         body: &'b [u8],
     ) -> Taken<'b, S> {
         let remaining_length = header.remaining_length.get();
-        if self.config.oversized == Oversized::Close {
+        if self.config().oversized == Oversized::Close {
             return Err(Error::Oversized { remaining_length });
         }
         let Some((length, _)) = body.split_first_chunk() else {

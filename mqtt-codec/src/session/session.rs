@@ -1,3 +1,5 @@
+use core::borrow::Borrow;
+
 use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength, TopicFilter};
 
 use super::link::{Link, Phase, Reading, Renewal};
@@ -19,7 +21,7 @@ pub struct Session<S: Storage> {
     pub(super) unanswered: u8,
     pub(super) may_be_new: bool,
     pub(super) change: Option<Change>,
-    pub(super) config: Config,
+    pub(super) config: S::Settings,
     pub(super) event: Option<Event<S::Handle>>,
     pub(super) outbox: Outbox<S>,
 }
@@ -48,8 +50,8 @@ pub(super) enum Ending {
 
 impl<S: Storage> Session<S> {
     /// An empty session that is not connected.
-    pub const fn new(config: Config, storage: S) -> Self {
-        let stage = match config.start {
+    pub fn new(config: S::Settings, storage: S) -> Self {
+        let stage = match config.borrow().start {
             Start::Resume => Stage::Persist,
             Start::CleanSlate => Stage::Wipe,
             Start::Transient => Stage::Transient,
@@ -324,8 +326,8 @@ impl<S: Storage> Session<S> {
 
     /// The settings.
     #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> &Config {
+        self.config.borrow()
     }
 
     /// Stalled consumers have caught up. Reading is normal again, unless a persistent session has discarded messages:
@@ -339,6 +341,10 @@ impl<S: Storage> Session<S> {
         }
     }
 
+    pub(super) fn receive_buffer(&self) -> u32 {
+        self.outbox.storage.receive_buffer(self.config())
+    }
+
     /// Return codes of the longest SUBACK that can be an answer: the receive buffer holds them beside the longest fixed
     /// header and the packet id.
     pub(super) fn max_suback_codes(&self) -> u32 {
@@ -347,7 +353,7 @@ impl<S: Storage> Session<S> {
         if S::Handle::MAX_FILTERS <= Config::MIN_RECEIVE_BUFFER as usize - head {
             return S::Handle::MAX_FILTERS as u32;
         }
-        let room = self.config.receive_buffer.saturating_sub(head as u32);
+        let room = self.receive_buffer().saturating_sub(head as u32);
         room.min(65_535)
     }
 

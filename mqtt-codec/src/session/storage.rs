@@ -1,5 +1,8 @@
+use core::borrow::Borrow;
+
 use crate::wire::{QoS, Retain, TopicFilter, TopicName};
 
+use super::Config;
 use super::acks::AckSlot;
 use super::ring::Slot;
 
@@ -51,12 +54,22 @@ pub trait Storage {
     /// The caller's handle.
     type Handle: Outgoing;
 
+    /// The settings as the session keeps them: a [`Config`], or a reference to one that outlives it, which saves a board the
+    /// memory.
+    type Settings: Borrow<Config>;
+
     /// Whether the `grow_*` functions may be called.
     const GROWS: bool = false;
 
     /// Whether [`Session::take_change`](super::Session::take_change) tells the durable changes. Without, which is for whoever
     /// has no store, it never has one, and the code that notes them is not compiled.
     const TELLS_CHANGES: bool = true;
+
+    /// Bytes of the caller's receive buffer, at least 16, in place of [`Config::receive_buffer`]. Default: what the settings
+    /// say.
+    fn receive_buffer(&self, config: &Config) -> u32 {
+        config.receive_buffer
+    }
 
     /// Slots for PUBLISH packets.
     fn publishes(&mut self) -> &mut [Slot<Self::Handle>];
@@ -101,6 +114,7 @@ impl<H: Outgoing, const P: usize, const C: usize, const A: usize> Storage
     for FixedStorage<H, P, C, A>
 {
     type Handle = H;
+    type Settings = Config;
 
     fn publishes(&mut self) -> &mut [Slot<H>] {
         &mut self.publishes

@@ -1,4 +1,4 @@
-use core::num::NonZeroU16;
+use core::{borrow::Borrow, num::NonZeroU16};
 
 use super::link::{Phase, Reading};
 use super::outbox::Kind;
@@ -160,7 +160,7 @@ impl<S: Storage> Session<S> {
     #[inline(never)]
     fn update_timers(&mut self, now: Instant) -> (u32, Timer) {
         let now = steps(now.as_micros());
-        let config = &self.config;
+        let config = self.config.borrow();
         let link = &mut self.link;
         let lacks_given_up = link.lacks_given_up();
         let timers = &mut link.timers;

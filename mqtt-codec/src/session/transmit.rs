@@ -1,3 +1,5 @@
+use core::borrow::Borrow;
+
 use crate::wire::{
     Ack, AckType, Delivery, Dup, Empty, EncodeError, PacketType, PublishHeader, QoS,
     RemainingLength, Retain, TopicName,
@@ -385,7 +387,7 @@ impl<S: Storage> Session<S> {
             }
             if kind == Kind::Publish
                 || link.renewal == Renewal::Wanted
-                || self.outbox.publishes().in_flight() >= self.config.window.max(1)
+                || self.outbox.publishes().in_flight() >= self.config.borrow().window.max(1)
             {
                 return None;
             }

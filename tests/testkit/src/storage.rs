@@ -1,4 +1,4 @@
-use mqtt_codec::session::{AckSlot, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Config, Slot, Storage};
 
 use crate::Item;
 
@@ -38,6 +38,7 @@ impl GrowingStorage {
 
 impl Storage for GrowingStorage {
     type Handle = Item;
+    type Settings = Config;
 
     const GROWS: bool = true;
 

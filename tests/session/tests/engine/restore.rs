@@ -95,6 +95,7 @@ struct Counting {
 
 impl Storage for Counting {
     type Handle = Item;
+    type Settings = Config;
 
     const GROWS: bool = true;
 
@@ -167,6 +168,7 @@ struct WithoutStore(GrowingStorage);
 
 impl Storage for WithoutStore {
     type Handle = Item;
+    type Settings = Config;
 
     const TELLS_CHANGES: bool = false;
 

@@ -1,8 +1,8 @@
 //! Capacities: growth, bounds, and none at all.
 
 use mqtt_codec::session::{
-    Config, Content, EnqueueReason, Error, FixedStorage, Identity, Input, Instant, Outgoing,
-    Session, Violation,
+    AckSlot, Config, Content, EnqueueReason, Error, FixedStorage, Identity, Input, Instant,
+    Outgoing, Session, Slot, Storage, Violation,
 };
 use mqtt_codec::wire::{ClientId, PacketId, QoS, SessionPresent, TopicFilter};
 use testkit::{Brought, GrowingStorage, Item, Pair, Script};
@@ -333,4 +333,39 @@ fn a_handle_that_promises_no_filters_is_refused_as_one_without() {
         refused.map(|error| error.reason),
         Some(EnqueueReason::NoFilter)
     );
+}
+
+/// Storage of a board: the settings are lent, and it tells the receive buffer.
+struct Lent(GrowingStorage);
+
+impl Storage for Lent {
+    type Handle = Item;
+    type Settings = &'static Config;
+
+    fn receive_buffer(&self, _: &Config) -> u32 {
+        16
+    }
+
+    fn publishes(&mut self) -> &mut [Slot<Item>] {
+        self.0.publishes()
+    }
+
+    fn controls(&mut self) -> &mut [Slot<Item>] {
+        self.0.controls()
+    }
+
+    fn acks(&mut self) -> &mut [AckSlot] {
+        self.0.acks()
+    }
+}
+
+#[test]
+fn the_receive_buffer_that_storage_tells_replaces_that_of_the_settings() {
+    static CONFIG: Config = Config::new();
+    let mut session = Session::new(&CONFIG, Lent(GrowingStorage::fixed(0, 2, 0)));
+    assert!(std::ptr::eq(session.config(), &CONFIG));
+    let subscribe = |filters| Item::Subscribe(vec![("a".into(), QoS::AtMostOnce); filters]);
+    let refused = session.enqueue(subscribe(10)).map_err(|error| error.reason);
+    assert_eq!(refused, Err(EnqueueReason::TooManyFilters));
+    assert!(session.enqueue(subscribe(9)).is_ok());
 }
