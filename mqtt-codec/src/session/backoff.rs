@@ -10,8 +10,10 @@ pub struct Backoff {
     min_ms: u32,
     max_ms: u32,
     stable_after: Duration,
-    attempts: u32,
-    connected_at: Option<Instant>,
+    /// Bound of the next delay.
+    ceiling_ms: u32,
+    /// When the connection, if there is one, ends the row.
+    stable_at: Instant,
 }
 
 impl Backoff {
@@ -22,42 +24,32 @@ impl Backoff {
             min_ms,
             max_ms: if max_ms < min_ms { min_ms } else { max_ms },
             stable_after,
-            attempts: 0,
-            connected_at: None,
+            ceiling_ms: min_ms,
+            stable_at: NEVER,
         }
     }
 
     /// The broker has accepted a connection.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.connected_at = Some(now);
+        self.stable_at = now + self.stable_after;
     }
 
     /// How long to wait before the next attempt, after one that failed or a connection that ended.
     ///
     /// `random` is uniform over all `u32`, from the caller's generator.
     pub fn next_delay(&mut self, now: Instant, random: u32) -> Duration {
-        if let Some(since) = self.connected_at.take() {
-            if now - since >= self.stable_after {
-                self.attempts = 0;
-            }
+        if now >= self.stable_at {
+            self.ceiling_ms = self.min_ms;
         }
-        let ceiling = self.ceiling_ms();
-        self.attempts = self.attempts.saturating_add(1);
+        self.stable_at = NEVER;
+        let ceiling = self.ceiling_ms;
+        self.ceiling_ms = ceiling.saturating_mul(2).min(self.max_ms);
         let delay = (u64::from(ceiling) * u64::from(random)) >> 32;
         Duration::from_millis(delay as u32)
     }
-
-    /// Attempts since the last stable connection.
-    #[must_use]
-    pub const fn attempts(&self) -> u32 {
-        self.attempts
-    }
-
-    fn ceiling_ms(&self) -> u32 {
-        let factor = 1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
-        self.min_ms.saturating_mul(factor).min(self.max_ms)
-    }
 }
+
+const NEVER: Instant = Instant::from_micros(u64::MAX);
 
 #[cfg(test)]
 mod tests {

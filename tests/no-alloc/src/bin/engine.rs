@@ -32,7 +32,7 @@ fn main() -> ! {
         match session.handle_closed() {
             Next::Now => {}
             Next::AfterBackoff => {
-                any((backoff.next_delay(now(), any(0)), backoff.attempts()));
+                any(backoff.next_delay(now(), any(0)));
             }
             Next::Never => {
                 while let Some(undelivered) = session.take_oldest() {

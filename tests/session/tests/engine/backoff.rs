@@ -10,7 +10,6 @@ fn every_delay_lies_between_zero_and_the_ceiling() {
         let ceiling = 100_u32.saturating_mul(1 << n.min(20)).min(5_000);
         let delay = backoff.next_delay(Instant::ZERO, random.next_u64() as u32);
         assert!(delay <= millis(ceiling), "{n}");
-        assert_eq!(backoff.attempts(), n + 1);
     }
 }
 
