@@ -1,7 +1,7 @@
 use core::num::{NonZeroU8, NonZeroU16};
 
 use embassy_time::Duration;
-use mqtt_codec::session::{self, Config, Identity};
+use mqtt_codec::session::{self, Config, Identity, TimeLimit};
 use mqtt_codec::wire::{
     self, Binary, ClientId, Login, Password, QoS, Retain, TopicFilter, TopicName, Utf8Str,
 };
@@ -335,8 +335,8 @@ pub(crate) const fn subscription(
 /// The session's, about 3 days.
 const LONGEST: Duration = Duration::from_secs(274_877);
 
-const fn span(duration: Duration) -> session::Duration {
+const fn span(duration: Duration) -> TimeLimit {
     let is_longer = duration.as_ticks() > LONGEST.as_ticks();
     let duration = if is_longer { LONGEST } else { duration };
-    session::Duration::from_micros(duration.as_micros())
+    TimeLimit::new(session::Duration::from_micros(duration.as_micros()))
 }

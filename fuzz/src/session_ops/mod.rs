@@ -37,7 +37,7 @@ fn config(source: &mut Source<'_>) -> Config {
     config.max_incoming = source.pick([268_435_455, 30, 200]);
     config.oversized = source.pick([Oversized::Acknowledge, Oversized::Close]);
     config.max_attempts = NonZeroU8::new(source.pick([0, 1, 3]));
-    config.ack_timeout = source.pick([None, Some(Duration::from_secs(5))]);
+    config.ack_timeout = source.pick([None, Some(Duration::from_secs(5).into())]);
     config
 }
 

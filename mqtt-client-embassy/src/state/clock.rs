@@ -1,7 +1,7 @@
 //! What the time brings.
 
 use embassy_time::{Duration, Instant};
-use mqtt_codec::session::{self, Error, Event, Timeout};
+use mqtt_codec::session::{self, Error, Event, TimeLimit, Timeout};
 
 use super::{State, Stop};
 
@@ -89,11 +89,12 @@ impl State<'_> {
 
 /// The first tick that is not before: one before would be in vain, and the next, until it has passed.
 fn not_before(at: session::Instant) -> Instant {
-    Instant::from_ticks(span(at - session::Instant::ZERO).as_ticks())
+    let since_zero = Duration::from_micros(at.as_micros());
+    Instant::from_ticks(since_zero.as_ticks())
 }
 
-pub(crate) fn span(duration: session::Duration) -> Duration {
-    Duration::from_micros(duration.as_micros())
+pub(crate) fn span(limit: TimeLimit) -> Duration {
+    Duration::from_micros(limit.duration().as_micros())
 }
 
 pub(super) fn at(clock: Instant) -> session::Instant {

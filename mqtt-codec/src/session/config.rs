@@ -1,6 +1,6 @@
 use core::num::{NonZeroU8, NonZeroU16};
 
-use super::Duration;
+use super::{Duration, TimeLimit};
 
 /// What a connection does with the session that the broker may hold for its client id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,8 +29,7 @@ pub enum Oversized {
     Close,
 }
 
-/// Settings of a [`Session`](super::Session). All durations are the caller's clock's. They are kept to 256 µs,
-/// and over 2³⁸ µs, three days, count as that.
+/// Settings of a [`Session`](super::Session). All time limits are the caller's clock's.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -39,15 +38,15 @@ pub struct Config {
     /// Keep Alive in seconds, section 3.1.2.10. `None` switches it off. Default 60.
     pub keep_alive: Option<NonZeroU16>,
     /// From [`Session::open`](super::Session::open) until CONNACK. Default 10 s.
-    pub connect_timeout: Duration,
+    pub connect_timeout: TimeLimit,
     /// How long the transport may take no byte of what waits for it. Default 20 s.
-    pub write_timeout: Duration,
+    pub write_timeout: TimeLimit,
     /// How long reading may be paused while something of ours awaits an answer, and how long what was
     /// [given up](super::Session::give_up) may be all that is unacknowledged. Default 10 s.
-    pub stall_timeout: Duration,
+    pub stall_timeout: TimeLimit,
     /// How long one PUBLISH, and one SUBSCRIBE or UNSUBSCRIBE, may be the oldest unacknowledged one. Default `None`:
     /// for ever.
-    pub ack_timeout: Option<Duration>,
+    pub ack_timeout: Option<TimeLimit>,
     /// Connections that may end with one PUBLISH as the oldest unacknowledged one before it counts as
     /// undeliverable. Default `None`: no limit.
     pub max_attempts: Option<NonZeroU8>,
@@ -73,9 +72,9 @@ impl Config {
         Self {
             start: Start::Resume,
             keep_alive: NonZeroU16::new(60),
-            connect_timeout: Duration::from_secs(10),
-            write_timeout: Duration::from_secs(20),
-            stall_timeout: Duration::from_secs(10),
+            connect_timeout: TimeLimit::new(Duration::from_secs(10)),
+            write_timeout: TimeLimit::new(Duration::from_secs(20)),
+            stall_timeout: TimeLimit::new(Duration::from_secs(10)),
             ack_timeout: None,
             max_attempts: None,
             window: 100,

@@ -31,4 +31,4 @@ pub use event::{Change, Event, Input, Message, Next, PayloadRange, Transmit};
 pub use ring::Slot;
 pub use session::Session;
 pub use storage::{Content, FixedStorage, Outgoing, Storage};
-pub use time::{Duration, Instant};
+pub use time::{Duration, Instant, TimeLimit};

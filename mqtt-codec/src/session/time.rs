@@ -92,3 +92,69 @@ impl From<Duration> for core::time::Duration {
         Self::from_micros(duration.0)
     }
 }
+
+/// How long something may take: kept in steps of 256 µs, the rest is dropped, and over 2³⁸ µs, three days, counts as that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimeLimit(u32);
+
+impl TimeLimit {
+    /// Three days.
+    // a caller may be as late again before the distance of two times is ambiguous
+    pub const MAX: Self = Self(1 << 30);
+
+    /// The limit nearest below.
+    #[must_use]
+    pub const fn new(duration: Duration) -> Self {
+        let steps = duration.0 >> STEP_BITS;
+        if steps < Self::MAX.0 as u64 {
+            Self(steps as u32)
+        } else {
+            Self::MAX
+        }
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        Duration((self.0 as u64) << STEP_BITS)
+    }
+
+    pub(super) const fn steps(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<Duration> for TimeLimit {
+    fn from(duration: Duration) -> Self {
+        Self::new(duration)
+    }
+}
+
+impl From<core::time::Duration> for TimeLimit {
+    fn from(duration: core::time::Duration) -> Self {
+        Self::new(duration.into())
+    }
+}
+
+/// Of a step of 256 µs, the engine's unit of time.
+pub(super) const STEP_BITS: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_is_kept_to_256_us_and_is_three_days_at_most() {
+        let limit = |micros| {
+            TimeLimit::new(Duration::from_micros(micros))
+                .duration()
+                .as_micros()
+        };
+        assert_eq!([0, 255, 256, 1_000_000].map(limit), [0, 0, 256, 999_936]);
+        let longest = 1 << 38;
+        for micros in [longest, longest + 256, 1 << 40, u64::MAX] {
+            assert_eq!(limit(micros), longest);
+        }
+        assert_eq!(limit(longest - 1), longest - 256);
+    }
+}

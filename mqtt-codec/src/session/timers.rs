@@ -2,7 +2,8 @@ use core::{borrow::Borrow, num::NonZeroU16};
 
 use super::link::{Phase, Reading};
 use super::outbox::Kind;
-use super::{Duration, Error, Event, Instant, Session, Storage, Timeout};
+use super::time::STEP_BITS;
+use super::{Error, Event, Instant, Session, Storage, TimeLimit, Timeout};
 
 /// What has a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,14 +199,15 @@ impl<S: Storage> Session<S> {
                 *start = now;
             }
             let span = match timer {
-                Timer::ConnAck => config.connect_timeout,
-                Timer::Write => config.write_timeout,
-                Timer::Stall => config.stall_timeout,
-                Timer::Acknowledgement | Timer::Answer => config.ack_timeout.unwrap_or_default(),
+                Timer::ConnAck => config.connect_timeout.steps(),
+                Timer::Write => config.write_timeout.steps(),
+                Timer::Stall => config.stall_timeout.steps(),
+                Timer::Acknowledgement | Timer::Answer => {
+                    config.ack_timeout.map_or(0, TimeLimit::steps)
+                }
                 Timer::PingResponse | Timer::PingRequest => ping_timeout(seconds),
             };
-            let span = u32::try_from(span.as_micros() >> STEP_BITS).unwrap_or(LONGEST);
-            let left = left(now, *start, span.min(LONGEST));
+            let left = left(now, *start, span);
             if left < first.0 {
                 first = (left, *timer);
             }
@@ -236,12 +238,8 @@ const fn steps(micros: u64) -> u32 {
     (micros >> STEP_BITS) as u32
 }
 
-const STEP_BITS: u32 = 8;
-
 /// No limit.
 const NEVER: u32 = u32::MAX;
-/// The longest time limit: three days, and a caller may be as late again.
-const LONGEST: u32 = 1 << 30;
 
 /// Steps from `now` until `span` after `start`; all of them if `now` is the earlier one, as the clock of a caller that
 /// asked it before somebody else did.
@@ -256,6 +254,6 @@ const fn ping_interval(seconds: u32) -> u32 {
 }
 
 /// Half of Keep Alive.
-const fn ping_timeout(seconds: u32) -> Duration {
-    Duration::from_micros(seconds as u64 * 500_000)
+const fn ping_timeout(seconds: u32) -> u32 {
+    (seconds * (500_000 >> 5)) >> (STEP_BITS - 5)
 }

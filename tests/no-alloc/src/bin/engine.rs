@@ -199,10 +199,10 @@ fn report(session: &mut Board) {
 fn config() -> Config {
     let mut config = Config::new();
     config.start = any(Start::Resume);
-    config.ack_timeout = any(Some(Duration::from_secs(30)));
+    config.ack_timeout = any(Some(Duration::from_secs(30).into()));
     config.max_attempts = any(NonZeroU8::new(3));
-    config.write_timeout = Duration::from_millis(any(5_000));
-    config.stall_timeout = Duration::from_micros(any(1_000_000));
+    config.write_timeout = Duration::from_millis(any(5_000)).into();
+    config.stall_timeout = Duration::from_micros(any(1_000_000)).into();
     config.receive_buffer = 512;
     config
 }

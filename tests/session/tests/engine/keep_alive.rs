@@ -79,7 +79,7 @@ fn gives_up_a_silent_peer_within_one_and_a_quarter_keep_alives() {
 
 #[test]
 fn the_deadline_runs_from_queuing_not_from_writing() {
-    let mut script = Script::connected(config(|config| config.write_timeout = secs(1_000)));
+    let mut script = Script::connected(config(|config| config.write_timeout = secs(1_000).into()));
     script.wait(secs(45)).unwrap();
     assert_eq!(script.stage(), PINGREQ);
     assert_eq!(script.wait(secs(30)), DEAD);
@@ -236,7 +236,7 @@ fn the_deadline_runs_again_when_reading_goes_on_after_a_stall() {
 
 #[test]
 fn a_ping_sent_during_a_stall_is_given_up_after_it() {
-    let mut script = Script::connected(config(|config| config.stall_timeout = secs(50)));
+    let mut script = Script::connected(config(|config| config.stall_timeout = secs(50).into()));
     script.enqueue(Item::numbered(1));
     script.transmit();
     script.session.handle_paused();
@@ -266,7 +266,7 @@ fn bytes_already_readable_are_processed_before_the_deadline_is_judged() {
 
 #[test]
 fn a_ping_leaves_after_the_packet_that_is_half_sent() {
-    let mut script = Script::connected(config(|config| config.write_timeout = secs(100)));
+    let mut script = Script::connected(config(|config| config.write_timeout = secs(100).into()));
     script.enqueue(Item::publish("t", [7; 50]));
     let mut sent = script.stage_some(3);
     script.written(3);

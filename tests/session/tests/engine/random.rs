@@ -25,9 +25,9 @@ fn random_config(random: &mut Random, start: Start) -> Config {
         config.window = 1 + random.below(20) as u16;
         config.receive_buffer = 32 + random.below(200) as u32;
         config.keep_alive = (1 + random.below(20) as u16).try_into().ok();
-        config.stall_timeout = secs(1);
-        config.connect_timeout = secs(5);
-        config.write_timeout = secs(5);
+        config.stall_timeout = secs(1).into();
+        config.connect_timeout = secs(5).into();
+        config.write_timeout = secs(5).into();
     })
 }
 

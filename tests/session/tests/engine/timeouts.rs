@@ -8,7 +8,7 @@ use crate::{config, millis, secs};
 
 #[test]
 fn no_connack_within_the_connect_timeout_ends_the_connection() {
-    let mut script = Script::new(config(|config| config.connect_timeout = secs(3)));
+    let mut script = Script::new(config(|config| config.connect_timeout = secs(3).into()));
     script.open();
     script.wait(millis(2_999)).unwrap();
     assert_eq!(
@@ -20,7 +20,7 @@ fn no_connack_within_the_connect_timeout_ends_the_connection() {
 
 #[test]
 fn half_a_connack_does_not_stop_the_connect_timeout() {
-    let mut script = Script::new(config(|config| config.connect_timeout = secs(3)));
+    let mut script = Script::new(config(|config| config.connect_timeout = secs(3).into()));
     script.open();
     script.wait(secs(2)).unwrap();
     script.receive(&[0x20, 2, 0]).unwrap();
@@ -29,7 +29,7 @@ fn half_a_connack_does_not_stop_the_connect_timeout() {
 
 #[test]
 fn a_transport_that_takes_no_byte_for_the_write_timeout_is_dead() {
-    let mut script = Script::connected(config(|config| config.write_timeout = secs(4)));
+    let mut script = Script::connected(config(|config| config.write_timeout = secs(4).into()));
     script.enqueue(Item::numbered(1));
     let len = script.stage().len();
     script.wait(millis(3_999)).unwrap();
@@ -46,8 +46,8 @@ fn a_transport_that_takes_no_byte_for_the_write_timeout_is_dead() {
 #[test]
 fn a_connect_that_the_transport_does_not_take_is_a_dead_link() {
     let mut pair = Pair::new(config(|config| {
-        config.connect_timeout = secs(100);
-        config.write_timeout = secs(4);
+        config.connect_timeout = secs(100).into();
+        config.write_timeout = secs(4).into();
     }));
     pair.network.room = 0;
     pair.run_for(secs(5));
@@ -56,7 +56,7 @@ fn a_connect_that_the_transport_does_not_take_is_a_dead_link() {
 
 #[test]
 fn a_slow_transport_is_not_a_dead_one() {
-    let mut pair = Pair::new(config(|config| config.write_timeout = secs(1)));
+    let mut pair = Pair::new(config(|config| config.write_timeout = secs(1).into()));
     pair.network.room = 1;
     pair.network.latency = millis(500);
     for n in 0..3 {
@@ -68,7 +68,7 @@ fn a_slow_transport_is_not_a_dead_one() {
 
 #[test]
 fn the_ack_timeout_is_that_of_the_oldest_publish() {
-    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10))));
+    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10).into())));
     script.enqueue(Item::numbered(1));
     script.transmit();
     script.wait(secs(8)).unwrap();
@@ -86,7 +86,7 @@ fn the_ack_timeout_is_that_of_the_oldest_publish() {
 
 #[test]
 fn an_acknowledgement_out_of_order_does_not_prolong_the_ack_timeout() {
-    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10))));
+    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10).into())));
     script.enqueue(Item::numbered(1));
     script.enqueue(Item::numbered(2));
     script.transmit();
@@ -110,8 +110,8 @@ fn without_ack_timeout_a_publish_may_wait_for_ever() {
 #[test]
 fn the_ack_timeout_does_not_run_while_reading_is_paused() {
     let mut script = Script::connected(config(|config| {
-        config.ack_timeout = Some(secs(10));
-        config.stall_timeout = secs(60);
+        config.ack_timeout = Some(secs(10).into());
+        config.stall_timeout = secs(60).into();
     }));
     script.enqueue(Item::numbered(1));
     script.transmit();
@@ -128,7 +128,7 @@ fn the_ack_timeout_does_not_run_while_reading_is_paused() {
 
 #[test]
 fn a_closed_session_has_no_deadline() {
-    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10))));
+    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10).into())));
     script.enqueue(Item::numbered(1));
     script.stage();
     script.close();
@@ -139,7 +139,7 @@ fn a_closed_session_has_no_deadline() {
 
 #[test]
 fn the_ack_timeout_is_that_of_the_oldest_subscribe_too_however_many_publishes_are_acknowledged() {
-    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10))));
+    let mut script = Script::connected(config(|config| config.ack_timeout = Some(secs(10).into())));
     script.enqueue(Item::subscribe("a"));
     script.enqueue(Item::unsubscribe("b"));
     script.transmit();
@@ -166,7 +166,7 @@ fn the_ack_timeout_is_that_of_the_oldest_subscribe_too_however_many_publishes_ar
 fn deadlines_are_met_across_the_wrap_of_the_engines_time() {
     const WRAP: u64 = 1 << 40;
     for before in 0..14 {
-        let mut script = Script::new(config(|config| config.ack_timeout = Some(secs(10))));
+        let mut script = Script::new(config(|config| config.ack_timeout = Some(secs(10).into())));
         script.now = Instant::from_micros(WRAP - before * 1_000_000);
         script.connect(SessionPresent::Absent);
         script.wait(secs(2)).unwrap();
@@ -184,7 +184,7 @@ fn deadlines_are_met_across_the_wrap_of_the_engines_time() {
 fn a_time_out_over_three_days_counts_as_three() {
     let day = Duration::from_secs(24 * 3_600);
     let mut script = Script::connected(config(|config| {
-        config.ack_timeout = Some(Duration::from_micros(u64::MAX));
+        config.ack_timeout = Some(Duration::from_micros(u64::MAX).into());
         config.keep_alive = None;
     }));
     script.enqueue(Item::numbered(1));
@@ -201,7 +201,7 @@ fn a_time_out_over_three_days_counts_as_three() {
 #[test]
 fn an_instant_before_the_last_one_is_no_long_silence() {
     let mut script = Script::connected(config(|config| {
-        config.ack_timeout = Some(secs(10));
+        config.ack_timeout = Some(secs(10).into());
     }));
     script.enqueue(Item::numbered(1));
     script.transmit();
@@ -216,8 +216,8 @@ fn an_instant_before_the_last_one_is_no_long_silence() {
 #[test]
 fn the_time_to_acknowledge_begins_when_the_message_is_out() {
     let mut script = Script::connected(config(|config| {
-        config.ack_timeout = Some(secs(3));
-        config.write_timeout = secs(60);
+        config.ack_timeout = Some(secs(3).into());
+        config.write_timeout = secs(60).into();
     }));
     script.enqueue(Item::numbered(1));
     let len = script.session.poll_transmit().unwrap().bytes[0].len();
@@ -237,7 +237,7 @@ fn the_time_to_acknowledge_begins_when_the_message_is_out() {
 #[test]
 fn the_next_message_has_its_own_time_when_the_oldest_is_given_up() {
     let mut script = Script::connected(config(|config| {
-        config.ack_timeout = Some(secs(3));
+        config.ack_timeout = Some(secs(3).into());
     }));
     let first = script.enqueue(Item::numbered(1));
     script.transmit();
