@@ -8,6 +8,8 @@ use crate::{ConnectionState, PublishError, ReadError, Unmatched};
 
 /// What a step of [`State::take_input`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// as `session::Input`
+#[cfg_attr(not(target_pointer_width = "64"), repr(u32))]
 pub(crate) enum Brought<'b> {
     /// It needs more bytes, or room.
     Nothing,

@@ -6,6 +6,8 @@ use crate::wire::{ConnectRefusal, DecodeError};
 /// Why a connection is over. The session itself goes on, unless [`Error::is_terminal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+// as `Input`
+#[cfg_attr(not(target_pointer_width = "64"), repr(u32))]
 pub enum Error {
     /// The broker broke a rule of the protocol.
     Protocol(Violation),

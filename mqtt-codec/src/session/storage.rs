@@ -8,6 +8,8 @@ use super::ring::Slot;
 
 /// What a handle stands for.
 #[derive(Clone, Copy, Debug)]
+// as `Input`
+#[cfg_attr(not(target_pointer_width = "64"), repr(u32))]
 pub enum Content<'a> {
     /// A PUBLISH at QoS 1.
     Publish {

@@ -28,6 +28,8 @@ pub struct SubAckCodes<'a>(&'a [u8]);
 
 /// What became of one requested subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+// as `Delivery`
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum SubAckCode {
     /// Subscribed; messages come with this QoS at most.
     Granted(QoS),
