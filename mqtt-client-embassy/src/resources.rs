@@ -205,8 +205,7 @@ pub fn new<
     };
     check(options, &mut routes, lacks, BUFFER)?;
     let board = Board {
-        publishes,
-        controls,
+        slots: [publishes, controls],
         acks: acks.as_flattened_mut(),
         receive_buffer: BUFFER as u32,
     };

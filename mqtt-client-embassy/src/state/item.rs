@@ -1,6 +1,6 @@
 //! What the session holds of ours until it is acknowledged.
 
-use mqtt_codec::session::{AckSlot, Config, Content, Outgoing, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Config, Content, Kind, Outgoing, Slot, Storage};
 use mqtt_codec::wire::{QoS, Retain, TopicFilter, TopicName};
 
 use super::copy;
@@ -141,8 +141,8 @@ impl Outgoing for &mut Packet<'_> {
 /// The session's memory, of whatever capacity.
 #[derive(Debug)]
 pub(crate) struct Board<'a> {
-    pub(crate) publishes: &'a mut [Slot<&'a mut Packet<'a>>],
-    pub(crate) controls: &'a mut [Slot<&'a mut Packet<'a>>],
+    /// By [`Kind`].
+    pub(crate) slots: [&'a mut [Slot<&'a mut Packet<'a>>]; 2],
     pub(crate) acks: &'a mut [AckSlot],
     /// Bytes.
     pub(crate) receive_buffer: u32,
@@ -158,12 +158,8 @@ impl<'a> Storage for Board<'a> {
         self.receive_buffer
     }
 
-    fn publishes(&mut self) -> &mut [Slot<&'a mut Packet<'a>>] {
-        self.publishes
-    }
-
-    fn controls(&mut self) -> &mut [Slot<&'a mut Packet<'a>>] {
-        self.controls
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<&'a mut Packet<'a>>] {
+        self.slots[kind as usize]
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use mqtt_codec::session::{AckSlot, Config, Content, Outgoing, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Config, Content, Kind, Outgoing, Slot, Storage};
 use mqtt_codec::wire::{QoS, Retain, TopicFilter, TopicName};
 
 use super::completion::CompletionKey;
@@ -141,12 +141,11 @@ impl Storage for HeapStorage {
 
     const GROWS: bool = true;
 
-    fn publishes(&mut self) -> &mut [Slot<Item>] {
-        &mut self.publishes
-    }
-
-    fn controls(&mut self) -> &mut [Slot<Item>] {
-        &mut self.controls
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<Item>] {
+        match kind {
+            Kind::Publish => &mut self.publishes,
+            Kind::Control => &mut self.controls,
+        }
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {

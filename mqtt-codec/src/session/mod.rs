@@ -28,6 +28,7 @@ pub use config::{Config, Oversized, Start};
 pub use connect::{Identity, OpenError};
 pub use error::{EnqueueError, EnqueueReason, Error, Timeout, Violation};
 pub use event::{Change, Event, Input, Message, Next, PayloadRange, Transmit};
+pub use outbox::Kind;
 pub use ring::Slot;
 pub use session::Session;
 pub use storage::{Content, FixedStorage, Outgoing, Storage};

@@ -20,9 +20,10 @@ pub(super) struct Outbox<S> {
     pub(super) storage: S,
 }
 
-/// Which of the two rings.
+/// Which of the packets that are sent until they are acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// PUBLISH at QoS 1.
     Publish,
     /// SUBSCRIBE and UNSUBSCRIBE.
     Control,
@@ -57,10 +58,7 @@ impl<S: Storage> Outbox<S> {
 
     /// A ring and its slots.
     pub(super) fn ring(&mut self, kind: Kind) -> (&mut Ring, &mut [Slot<S::Handle>]) {
-        let slots = match kind {
-            Kind::Publish => self.storage.publishes(),
-            Kind::Control => self.storage.controls(),
-        };
+        let slots = self.storage.slots(kind);
         (&mut self.rings[kind as usize], slots)
     }
 

@@ -4,6 +4,7 @@ use crate::wire::{QoS, Retain, TopicFilter, TopicName};
 
 use super::Config;
 use super::acks::AckSlot;
+use super::outbox::Kind;
 use super::ring::Slot;
 
 /// What a handle stands for.
@@ -48,9 +49,9 @@ pub trait Outgoing {
 
 /// Memory for a [`Session`](super::Session), given by the caller.
 ///
-/// `publishes` bounds the outbox and the messages in flight together (at most 64,511 are used), `controls` the
-/// SUBSCRIBE and UNSUBSCRIBE packets that await an answer (at most 1,024), `acks` the received messages that
-/// await their PUBACK (grown to 65,535 at most). Without a slot for publishes or controls each of them is refused as full;
+/// The slots of [`Kind::Publish`] bound the outbox and the messages in flight together (at most 64,511 are used), those of
+/// [`Kind::Control`] the SUBSCRIBE and UNSUBSCRIBE packets that await an answer (at most 1,024), `acks` the received
+/// messages that await their PUBACK (grown to 65,535 at most). Without a slot for publishes or controls each of them is refused as full;
 /// without one for acks each QoS 1 message is discarded unacknowledged.
 pub trait Storage {
     /// The caller's handle.
@@ -73,14 +74,12 @@ pub trait Storage {
         config.receive_buffer
     }
 
-    /// Slots for PUBLISH packets.
-    fn publishes(&mut self) -> &mut [Slot<Self::Handle>];
-    /// Slots for SUBSCRIBE and UNSUBSCRIBE packets.
-    fn controls(&mut self) -> &mut [Slot<Self::Handle>];
+    /// Slots for packets of this kind.
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<Self::Handle>];
     /// Slots for received messages that are not acknowledged yet.
     fn acks(&mut self) -> &mut [AckSlot];
 
-    /// Appends empty slots to `publishes`, or does nothing when the bound is reached.
+    /// Appends empty slots for PUBLISH packets, or does nothing when the bound is reached.
     fn grow_publishes(&mut self) {}
     /// Appends empty slots to `acks`, or does nothing when the bound is reached.
     fn grow_acks(&mut self) {}
@@ -118,12 +117,11 @@ impl<H: Outgoing, const P: usize, const C: usize, const A: usize> Storage
     type Handle = H;
     type Settings = Config;
 
-    fn publishes(&mut self) -> &mut [Slot<H>] {
-        &mut self.publishes
-    }
-
-    fn controls(&mut self) -> &mut [Slot<H>] {
-        &mut self.controls
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<H>] {
+        match kind {
+            Kind::Publish => &mut self.publishes,
+            Kind::Control => &mut self.controls,
+        }
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {

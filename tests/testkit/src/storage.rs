@@ -1,4 +1,4 @@
-use mqtt_codec::session::{AckSlot, Config, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Config, Kind, Slot, Storage};
 
 use crate::Item;
 
@@ -42,12 +42,11 @@ impl Storage for GrowingStorage {
 
     const GROWS: bool = true;
 
-    fn publishes(&mut self) -> &mut [Slot<Item>] {
-        &mut self.publishes
-    }
-
-    fn controls(&mut self) -> &mut [Slot<Item>] {
-        &mut self.controls
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<Item>] {
+        match kind {
+            Kind::Publish => &mut self.publishes,
+            Kind::Control => &mut self.controls,
+        }
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use mqtt_codec::session::{AckSlot, Change, Config, Session, Slot, Storage};
+use mqtt_codec::session::{AckSlot, Change, Config, Kind, Session, Slot, Storage};
 use mqtt_codec::wire::{Packet, PacketId, SessionPresent};
 use testkit::{AckOrder, GrowingStorage, Item, Pair, Script};
 
@@ -99,12 +99,8 @@ impl Storage for Counting {
 
     const GROWS: bool = true;
 
-    fn publishes(&mut self) -> &mut [Slot<Item>] {
-        self.storage.publishes()
-    }
-
-    fn controls(&mut self) -> &mut [Slot<Item>] {
-        self.storage.controls()
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<Item>] {
+        self.storage.slots(kind)
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {
@@ -172,12 +168,8 @@ impl Storage for WithoutStore {
 
     const TELLS_CHANGES: bool = false;
 
-    fn publishes(&mut self) -> &mut [Slot<Item>] {
-        self.0.publishes()
-    }
-
-    fn controls(&mut self) -> &mut [Slot<Item>] {
-        self.0.controls()
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<Item>] {
+        self.0.slots(kind)
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {

@@ -1,7 +1,7 @@
 //! Capacities: growth, bounds, and none at all.
 
 use mqtt_codec::session::{
-    AckSlot, Config, Content, EnqueueReason, Error, FixedStorage, Identity, Input, Instant,
+    AckSlot, Config, Content, EnqueueReason, Error, FixedStorage, Identity, Input, Instant, Kind,
     Outgoing, Session, Slot, Storage, Violation,
 };
 use mqtt_codec::wire::{ClientId, PacketId, QoS, SessionPresent, TopicFilter};
@@ -346,12 +346,8 @@ impl Storage for Lent {
         16
     }
 
-    fn publishes(&mut self) -> &mut [Slot<Item>] {
-        self.0.publishes()
-    }
-
-    fn controls(&mut self) -> &mut [Slot<Item>] {
-        self.0.controls()
+    fn slots(&mut self, kind: Kind) -> &mut [Slot<Item>] {
+        self.0.slots(kind)
     }
 
     fn acks(&mut self) -> &mut [AckSlot] {
