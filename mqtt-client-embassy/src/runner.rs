@@ -153,7 +153,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                         Turn::Wait { reads, due, yields } => {
                             // nothing to write: input, or whatever comes first
                             let room = self.receive.get_mut(end..).unwrap_or_default();
-                            let reads = reads && !room.is_empty();
+                            let room_len = room.len();
+                            let reads = reads && room_len > 0;
                             // however fast a peer sends, others have their turn
                             let yields = yields || reads_in_a_row >= READS;
                             let mut yielded = 0;
@@ -180,6 +181,9 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             let due = match moved.await {
                                 Moved::Read(Ok(0)) => {
                                     break 'connection DisconnectReason::ClosedByBroker;
+                                }
+                                Moved::Read(Ok(n)) if n > room_len => {
+                                    break 'connection DisconnectReason::Transport(ErrorKind::Other);
                                 }
                                 Moved::Read(Ok(n)) => {
                                     end += n;

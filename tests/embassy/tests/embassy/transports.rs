@@ -448,14 +448,18 @@ async fn two_that_wait_for_each_other_to_read_go_on_with_another_connection() {
     .await;
 }
 
-/// Says that it has taken more than there was.
-struct Boastful;
+/// Says that it has moved more than there was, or room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Boastful {
+    Reading,
+    Writing,
+}
 
 impl Connector for Boastful {
     type Connection<'c> = Self;
 
     async fn connect(&mut self) -> Result<Self, ConnectError> {
-        Ok(Self)
+        Ok(*self)
     }
 }
 
@@ -464,14 +468,17 @@ impl ErrorType for Boastful {
 }
 
 impl Read for Boastful {
-    async fn read(&mut self, _: &mut [u8]) -> Result<usize, Infallible> {
-        pending().await
+    async fn read(&mut self, out: &mut [u8]) -> Result<usize, Infallible> {
+        match self {
+            Self::Reading => Ok(out.len() + 1),
+            Self::Writing => pending().await,
+        }
     }
 }
 
 impl Write for Boastful {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        Ok(bytes.len() + 1)
+        Ok(bytes.len() + usize::from(*self == Self::Writing))
     }
 
     async fn flush(&mut self) -> Result<(), Infallible> {
@@ -480,15 +487,17 @@ impl Write for Boastful {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transport_that_takes_more_than_there_is_has_failed() {
-    run(async {
-        let resources = leak(Resources::<M, 1, 1, 1, 16, 64>::new());
-        let options = leak(Options::new("a").first_connect(FirstConnect::ReturnError));
-        let (_client, mut runner) = new(resources, options, Boastful, || 1).unwrap();
-        let failed = ConnectError::Transport(ErrorKind::Other);
-        let closed = runner.run().await;
-        assert_eq!(closed, CloseReason::Connect(failed));
-        assert_eq!(closed.to_string(), "connection failed: Other");
-    })
-    .await;
+async fn a_transport_that_moves_more_than_there_is_has_failed() {
+    for boastful in [Boastful::Reading, Boastful::Writing] {
+        run(async {
+            let resources = leak(Resources::<M, 1, 1, 1, 16, 64>::new());
+            let options = leak(Options::new("a").first_connect(FirstConnect::ReturnError));
+            let (_client, mut runner) = new(resources, options, boastful, || 1).unwrap();
+            let failed = ConnectError::Transport(ErrorKind::Other);
+            let closed = runner.run().await;
+            assert_eq!(closed, CloseReason::Connect(failed));
+            assert_eq!(closed.to_string(), "connection failed: Other");
+        })
+        .await;
+    }
 }
