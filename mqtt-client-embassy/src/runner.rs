@@ -90,22 +90,21 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
         let close = loop {
             let reason = 'connection: {
                 let flushing = self.connector.flushing();
-                let opened = {
+                let mut transport = {
                     let open_at = later(Instant::now(), pause);
                     let deadline = later(open_at, span(self.options.config.connect_timeout));
                     let opening = async {
                         poll_fn(|cx| poll_due(open_at, cx)).await;
                         self.connector.connect().await
                     };
-                    unless_stopped(shared, deadline, pin!(opening)).await
-                };
-                let mut transport = match opened {
-                    Ok(Ok(transport)) => transport,
-                    Ok(Err(error)) => break 'connection DisconnectReason::Connect(error),
-                    Err(Woken::Deadline) => {
-                        break 'connection DisconnectReason::Connect(ConnectError::TimedOut);
+                    match unless_stopped(shared, deadline, pin!(opening)).await {
+                        Ok(Ok(transport)) => transport,
+                        Ok(Err(error)) => break 'connection DisconnectReason::Connect(error),
+                        Err(Woken::Deadline) => {
+                            break 'connection DisconnectReason::Connect(ConnectError::TimedOut);
+                        }
+                        Err(Woken::Stopped) => break 'connection DisconnectReason::Requested,
                     }
-                    Err(Woken::Stopped) => break 'connection DisconnectReason::Requested,
                 };
                 shared.with(|state| state.open(now(), self.options));
                 let mut end = 0;
