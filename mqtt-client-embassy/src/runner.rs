@@ -100,7 +100,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                     match unless_stopped(shared, deadline, pin!(opening)).await {
                         Ok(Ok(transport)) => transport,
                         Ok(Err(error)) => break 'connection DisconnectReason::Connect(error),
-                        Err(Woken::Deadline) => {
+                        Err(Woken::Due | Woken::Changed) => {
                             break 'connection DisconnectReason::Connect(ConnectError::TimedOut);
                         }
                         Err(Woken::Stopped) => break 'connection DisconnectReason::Requested,
@@ -153,48 +153,49 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             // nothing to write: input, or whatever comes first
                             let room = self.receive.get_mut(end..).unwrap_or_default();
                             let room_len = room.len();
-                            let reads = reads && room_len > 0;
                             // however fast a peer sends, others have their turn
                             let yields = yields || reads_in_a_row >= READS;
-                            let mut yielded = 0;
+                            let reads = reads && !yields && room_len > 0;
+                            let mut rounds = if yields { ROUNDS } else { 0 };
+                            let due = if yields { Instant::MIN } else { due };
                             let mut read = pin!(transport.read(room));
                             let moved = poll_fn(move |cx| {
-                                if yields {
-                                    if yielded == ROUNDS {
-                                        return Poll::Ready(Moved::Due);
-                                    }
-                                    yielded += 1;
+                                if rounds > 0 {
+                                    rounds -= 1;
                                     cx.waker().wake_by_ref();
                                     return Poll::Pending;
                                 }
                                 if reads {
                                     if let Poll::Ready(read) = read.as_mut().poll(cx) {
-                                        return Poll::Ready(Moved::Read(read));
+                                        return Poll::Ready(Ok(read));
                                     }
                                 }
-                                if shared.with(|state| state.poll_changed(cx)) {
-                                    return Poll::Ready(Moved::Changed);
-                                }
-                                poll_due(due, cx).map(|()| Moved::Due)
+                                poll_woken(shared, due, true, cx).map(Err)
                             });
-                            let due = match moved.await {
-                                Moved::Read(Ok(0)) => {
+                            match moved.await {
+                                Ok(Ok(0)) => {
                                     break 'connection DisconnectReason::ClosedByBroker;
                                 }
-                                Moved::Read(Ok(n)) if n > room_len => {
-                                    break 'connection DisconnectReason::Transport(ErrorKind::Other);
+                                Ok(Ok(n)) if n > room_len => {
+                                    break 'connection DisconnectReason::Transport(
+                                        ErrorKind::Other,
+                                    );
                                 }
-                                Moved::Read(Ok(n)) => {
+                                Ok(Ok(n)) => {
                                     end += n;
                                     reads_in_a_row += 1;
                                     continue;
                                 }
-                                Moved::Read(Err(error)) => {
+                                Ok(Err(error)) => {
                                     break 'connection DisconnectReason::Transport(error.kind());
                                 }
-                                Moved::Changed => continue,
-                                Moved::Due => shared.with(|state| state.handle_due(Instant::now())),
-                            };
+                                Err(Woken::Changed) => continue,
+                                Err(Woken::Stopped) => {
+                                    break 'connection DisconnectReason::Requested;
+                                }
+                                Err(Woken::Due) => {}
+                            }
+                            let due = shared.with(|state| state.handle_due(Instant::now()));
                             reads_in_a_row = 0;
                             match due {
                                 Ok(Due::Nothing) => continue,
@@ -203,7 +204,6 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                                     observe(Event::Stalled);
                                     continue;
                                 }
-                                Ok(Due::Stopped) => break 'connection DisconnectReason::Requested,
                                 Err(error) => {
                                     break 'connection DisconnectReason::Session(error);
                                 }
@@ -239,7 +239,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Ok(Err(error)) => {
                                 break Some(DisconnectReason::Transport(error.kind()));
                             }
-                            Err(Woken::Deadline) => break Some(STUCK),
+                            Err(Woken::Due | Woken::Changed) => break Some(STUCK),
                             Err(Woken::Stopped) => break Some(DisconnectReason::Requested),
                         }
                     };
@@ -303,13 +303,6 @@ impl<M: RawMutex, C, R> fmt::Debug for Runner<'_, M, C, R> {
     }
 }
 
-/// What ended a wait.
-enum Moved<E> {
-    Read(Result<usize, E>),
-    Changed,
-    Due,
-}
-
 impl Told {
     /// Of a message whose topic is in `out`.
     fn tell<const TOPICS: bool>(self, out: &[u8], observe: &mut impl FnMut(Event<'_>)) {
@@ -366,8 +359,12 @@ impl<M: RawMutex> Drop for Guard<'_, M> {
     }
 }
 
+/// What ended a wait.
 enum Woken {
-    Deadline,
+    /// Something that the runner is to look at.
+    Changed,
+    Due,
+    /// The client has to end.
     Stopped,
 }
 
@@ -379,30 +376,29 @@ fn unless_stopped<'a, M: RawMutex, F: Future>(
 ) -> impl Future<Output = Result<F::Output, Woken>> {
     poll_fn(move |cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending => poll_limit(shared, deadline, cx).map(Err),
+        Poll::Pending => poll_woken(shared, deadline, false, cx).map(Err),
     })
 }
 
-/// Once for all that is limited.
+/// Once for all that is awaited. A change that does not end the wait is looked at when it is over.
 #[inline(never)]
-fn poll_limit<'a, M: RawMutex>(
+fn poll_woken<'a, M: RawMutex>(
     shared: &Shared<'a, M>,
-    deadline: Instant,
+    due: Instant,
+    by_change: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Woken> {
     let now = Instant::now();
-    let stop_at = shared.with(|state| {
-        // what has changed is looked at when the wait is over
-        state.poll_changed(cx);
-        state.leave_if_due(now)
-    });
+    let (stop_at, has_changed) =
+        shared.with(|state| (state.leave_if_due(now), state.poll_changed(cx)));
     if stop_at <= now {
         return Poll::Ready(Woken::Stopped);
     }
-    if deadline <= now {
-        return Poll::Ready(Woken::Deadline);
+    match poll_due(stop_at.min(due), cx) {
+        Poll::Ready(()) => Poll::Ready(Woken::Due),
+        Poll::Pending if has_changed && by_change => Poll::Ready(Woken::Changed),
+        Poll::Pending => Poll::Pending,
     }
-    poll_due(stop_at.min(deadline), cx).map(|()| Woken::Deadline)
 }
 
 /// Whether it is time; if not, the task is woken when it is.

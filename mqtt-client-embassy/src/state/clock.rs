@@ -11,8 +11,6 @@ pub(crate) enum Due {
     /// What the application need not know.
     Nothing,
     Stalled,
-    /// DISCONNECT does not get out: the connection is to be closed without.
-    Stopped,
 }
 
 /// Time for the rest of a packet under way, and DISCONNECT, to be written.
@@ -22,11 +20,7 @@ impl State<'_> {
     /// When [`handle_due`](Self::handle_due) is to be called, unless something happens before.
     pub(crate) fn next_due(&mut self, clock: Instant) -> Instant {
         let due = self.session.poll_timeout(at(clock));
-        let due = due.map_or(Instant::MAX, not_before);
-        match self.leave {
-            Some(leave) => due.min(leave(self, None)),
-            None => due,
-        }
+        due.map_or(Instant::MAX, not_before)
     }
 
     /// Has the client drain until then and end. A program that never calls this does not contain what that needs.
@@ -39,21 +33,17 @@ impl State<'_> {
     /// Begins with the last words if it is time; when the client has to go on with its end after that.
     pub(crate) fn leave_if_due(&mut self, clock: Instant) -> Instant {
         match self.leave {
-            Some(leave) => leave(self, Some(clock)),
+            Some(leave) => leave(self, clock),
             None => Instant::MAX,
         }
     }
 
-    /// When the client has to go on with its end; begins with the last words if that is by `now`.
-    fn leave(&mut self, now: Option<Instant>) -> Instant {
+    fn leave(&mut self, now: Instant) -> Instant {
         let is_draining = self.stop == Stop::Draining;
-        let until = match is_draining && self.is_drained() {
-            true => Instant::MIN,
-            false => self.leaves_until,
-        };
-        let Some(now) = now.filter(|&now| is_draining && until <= now) else {
-            return until;
-        };
+        let is_due = self.leaves_until <= now || self.is_drained();
+        if !is_draining || !is_due {
+            return self.leaves_until;
+        }
         self.session.disconnect();
         // without a connection there is nobody to hear them
         self.leaves_until = match self.session.wants_close() {
@@ -61,6 +51,8 @@ impl State<'_> {
             false => now.saturating_add(LAST_WORDS),
         };
         self.stop = Stop::Leaving;
+        // the runner is to look, which may only be on its way to wait
+        self.changed = true;
         self.leaves_until
     }
 
@@ -70,9 +62,6 @@ impl State<'_> {
     }
 
     pub(crate) fn handle_due(&mut self, clock: Instant) -> Result<Due, Error> {
-        if self.leave_if_due(clock) <= clock {
-            return Ok(Due::Stopped);
-        }
         match self.session.handle_timeout(at(clock)) {
             Err(Error::Timeout(Timeout::Write)) if self.gives_up_late() => {}
             result => result?,
