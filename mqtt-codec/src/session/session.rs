@@ -112,11 +112,12 @@ impl<S: Storage> Session<S> {
     /// # Errors
     /// The handle comes back with the reason; nothing has changed.
     pub fn enqueue(&mut self, handle: S::Handle) -> Result<PacketId, EnqueueError<S::Handle>> {
-        let kind = match handle.content() {
+        let content = handle.content();
+        let kind = match content {
             Content::Publish { .. } => Kind::Publish,
             Content::Subscribe | Content::Unsubscribe => Kind::Control,
         };
-        if let Err(reason) = check(&handle, self.max_suback_codes()) {
+        if let Err(reason) = check(&handle, content, self.max_suback_codes()) {
             return Err(EnqueueError { handle, reason });
         }
         if kind == Kind::Publish {
@@ -401,8 +402,12 @@ impl<S: Storage> Session<S> {
 }
 
 /// What is wrong with the handle's packet, if anything is.
-fn check<H: Outgoing>(handle: &H, max_filters: u32) -> Result<(), EnqueueReason> {
-    if !matches!(handle.content(), Content::Publish { .. }) {
+fn check<H: Outgoing>(
+    handle: &H,
+    content: Content<'_>,
+    max_filters: u32,
+) -> Result<(), EnqueueReason> {
+    if !matches!(content, Content::Publish { .. }) {
         let mut count = 0;
         for (_, qos) in filters(handle) {
             if qos == QoS::ExactlyOnce {
@@ -418,16 +423,16 @@ fn check<H: Outgoing>(handle: &H, max_filters: u32) -> Result<(), EnqueueReason>
             return Err(EnqueueReason::TooManyFilters);
         }
     }
-    match RemainingLength::new(remaining_length(handle)) {
+    match RemainingLength::new(remaining_length(handle, content)) {
         Some(_) => Ok(()),
         None => Err(EnqueueReason::PacketTooLong),
     }
 }
 
 /// Remaining length of the handle's packet.
-pub(super) fn remaining_length<H: Outgoing>(handle: &H) -> u32 {
+pub(super) fn remaining_length<H: Outgoing>(handle: &H, content: Content<'_>) -> u32 {
     // of what each filter has beside its bytes
-    let extra = match handle.content() {
+    let extra = match content {
         Content::Publish {
             topic, payload_len, ..
         } => {

@@ -141,20 +141,28 @@ impl Packet {
             }
         };
         let mut head = BODY_LEN;
-        if step == 0 {
-            if kind == Kind::Control {
-                head = ID;
-            }
-            head = self.put_header(head, first_byte, remaining_length(handle));
-        }
         if kind == Kind::Control {
             [self.frame[ID], self.frame[ID + 1]] = id;
+            if step == 0 {
+                head = ID;
+            }
         }
         [self.frame[BODY_LEN], self.frame[BODY_LEN + 1]] = (body.len() as u16).to_be_bytes();
         [self.frame[TAIL], self.frame[TAIL + 1]] = tail;
         let end = TAIL + tail_len;
-        let len = (end - head + body.len()) as u32;
-        self.begin(source, len.saturating_add(payload_len));
+        let mut len = ((end - head + body.len()) as u32).saturating_add(payload_len);
+        if step == 0 {
+            // that of several filters has other segments
+            let is_all = H::MAX_FILTERS == 1 || kind == Kind::Publish;
+            let remaining_length = match is_all {
+                true => len,
+                false => remaining_length(handle, content),
+            };
+            let begin = self.put_header(head, first_byte, remaining_length);
+            len = len.saturating_add((head - begin) as u32);
+            head = begin;
+        }
+        self.begin(source, len);
         self.step = step;
         self.head = head as u8;
         self.tail = TAIL as u8;
@@ -169,11 +177,15 @@ impl Packet {
             remaining_length.is_some(),
             "a handle tells another packet than the one accepted"
         );
-        let ([a, b, c, d], len) = remaining_length.unwrap_or(RemainingLength::ZERO).to_bytes();
-        let begin = end - 1 - len;
-        // what is too much is overwritten
-        if let Some(place) = self.frame.get_mut(begin..begin + 5) {
-            place.copy_from_slice(&[first_byte, a, b, c, d]);
+        let remaining_length = remaining_length.unwrap_or(RemainingLength::ZERO);
+        let begin = end - 1 - remaining_length.encoded_len();
+        if let Some([first, length @ ..]) = self.frame.get_mut(begin..end) {
+            *first = first_byte;
+            let mut rest = remaining_length.get();
+            for byte in length {
+                *byte = (rest & 0x7F) as u8 | if rest > 0x7F { 0x80 } else { 0 };
+                rest >>= 7;
+            }
         }
         begin
     }

@@ -115,22 +115,6 @@ impl RemainingLength {
         }
     }
 
-    /// The shortest encoding, and how many of the bytes it has.
-    pub(crate) const fn to_bytes(self) -> ([u8; 4], usize) {
-        let mut encoded = 0;
-        let mut rest = self.0;
-        let mut len = 0;
-        loop {
-            encoded |= (rest & 0x7F) << (8 * len);
-            rest >>= 7;
-            if rest == 0 {
-                return (encoded.to_le_bytes(), len + 1);
-            }
-            encoded |= 0x80 << (8 * len);
-            len += 1;
-        }
-    }
-
     pub(super) const fn from_usize(bytes: usize) -> Result<Self, EncodeError> {
         if bytes > Self::MAX.0 as usize {
             return Err(EncodeError::PacketTooLong);
