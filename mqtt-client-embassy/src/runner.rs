@@ -243,8 +243,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Err(Woken::Stopped) => break Some(DisconnectReason::Requested),
                         }
                     };
-                    let has_failed = failure.is_some();
-                    shared.with(|state| state.give_back(now(), transmit, written, has_failed));
+                    shared.with(|state| state.give_back(now(), transmit, written));
                     if is_last {
                         // what did not get out by now is lost
                         break DisconnectReason::Cycled;

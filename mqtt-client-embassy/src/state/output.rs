@@ -131,16 +131,15 @@ impl<'a> State<'a> {
         self.accepted.wrapping_sub(self.session.waiting().into())
     }
 
-    /// The transport has taken so many of the bytes to be written. One that has failed may have passed on all of them.
+    /// The transport has taken so many of the bytes to be written: all of them, or it has failed, and may have passed on
+    /// all of them.
     pub(crate) fn give_back(
         &mut self,
         now: Instant,
         transmit: &'a mut Transmit<'a>,
         written: usize,
-        has_failed: bool,
     ) {
-        let passed_on = if has_failed { transmit.len } else { written };
-        self.session.handle_written(now, passed_on);
+        self.session.handle_written(now, transmit.len);
         self.written = self.written.wrapping_add(written as u32);
         if written >= transmit.len {
             transmit.len = 0;
