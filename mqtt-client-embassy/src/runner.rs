@@ -259,34 +259,34 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
             while let Some(told) = shared.with(|state| state.poll_told(out.as_deref_mut())) {
                 told.tell::<TOPICS>(out.as_deref().unwrap_or_default(), &mut observe);
             }
-            if ended.next == Next::Never || reason == DisconnectReason::Requested {
-                if ended.was_connected {
-                    let reason = DisconnectReason::Requested;
-                    let retry_in = None;
-                    observe(Event::Disconnected { reason, retry_in });
-                }
-                break CloseReason::Requested;
-            }
+            let reason = match ended.next {
+                Next::Never => DisconnectReason::Requested,
+                _ => reason,
+            };
             let is_first = !ended.was_connected && first == FirstConnect::ReturnError;
-            let close = close_reason(reason, is_first);
-            pause = match ended.next {
-                Next::Now => Duration::MIN,
-                _ => {
+            let retry = match (close_reason(reason, is_first), ended.next) {
+                (Some(close), _) => Err(close),
+                (None, Next::Now) => Ok(Duration::MIN),
+                (None, _) => {
                     let delay = backoff.next_delay(now(), (self.random)());
-                    Duration::from_micros(delay.as_micros() | SHORTEST_PAUSE)
+                    Ok(Duration::from_micros(delay.as_micros() | SHORTEST_PAUSE))
                 }
             };
-            let retry_in = close.is_none().then_some(pause);
+            let retry_in = retry.ok();
             if ended.was_connected {
                 first = FirstConnect::KeepTrying;
                 note!(info, "disconnected", reason);
                 observe(Event::Disconnected { reason, retry_in });
-            } else if reason != DisconnectReason::Cycled {
+            } else if !matches!(
+                reason,
+                DisconnectReason::Cycled | DisconnectReason::Requested
+            ) {
                 note!(warn, "cannot connect", reason);
                 observe(Event::ConnectFailed { reason, retry_in });
             }
-            if let Some(close) = close {
-                break close;
+            match retry {
+                Ok(delay) => pause = delay,
+                Err(close) => break close,
             }
         };
         guard.0.close(close);
@@ -452,8 +452,9 @@ fn close_reason(reason: DisconnectReason, is_first: bool) -> Option<CloseReason>
             (CloseReason::Connect(ConnectError::Transport(kind)), false)
         }
         DisconnectReason::ClosedByBroker => (CloseReason::Connect(ConnectError::Closed), false),
+        DisconnectReason::Requested => (CloseReason::Requested, true),
         // to start clean first
-        DisconnectReason::Cycled | DisconnectReason::Requested => return None,
+        DisconnectReason::Cycled => return None,
     };
     (is_terminal || is_first).then_some(close)
 }
