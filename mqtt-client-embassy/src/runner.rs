@@ -254,9 +254,9 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 }
             };
 
-            let ended = shared.with(|state| state.handle_closed());
             let mut out = TOPICS.then_some(&mut *self.receive);
-            while let Some(told) = shared.with(|state| state.poll_told(out.as_deref_mut())) {
+            let ended = shared.with(|state| state.handle_closed(out.as_deref_mut()));
+            if let Some(told) = ended.told {
                 told.tell::<TOPICS>(out.as_deref().unwrap_or_default(), &mut observe);
             }
             let reason = match ended.next {

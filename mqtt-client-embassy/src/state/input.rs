@@ -228,7 +228,7 @@ impl<'a> State<'a> {
     }
 
     /// What an ended connection means to a message. Its topic is copied to `out`, as far as it fits, if it is asked for.
-    pub(crate) fn poll_told(&mut self, out: Option<&mut [u8]>) -> Option<Told> {
+    pub(super) fn poll_told(&mut self, out: Option<&mut [u8]>) -> Option<Told> {
         Some(match self.session.poll_event()? {
             Event::Suspect { id, attempts } => {
                 let topic_len = match out {

@@ -4,7 +4,7 @@ use embassy_time::Instant as Clock;
 use mqtt_codec::session::{Instant, Next};
 use mqtt_codec::wire::Dup;
 
-use super::{Reading, State, copy, item::Payload};
+use super::{Reading, State, Told, copy, item::Payload};
 use crate::{ConnectionState, Options, ReadError};
 
 /// Bytes on their way to the transport.
@@ -38,6 +38,8 @@ pub(crate) struct Ended {
     /// CONNACK had come.
     pub(crate) was_connected: bool,
     pub(crate) next: Next,
+    /// What that means to a message, whose topic is copied if it is asked for.
+    pub(crate) told: Option<Told>,
 }
 
 impl<'a> Transmit<'a> {
@@ -150,7 +152,7 @@ impl<'a> State<'a> {
     }
 
     /// The connection has ended, and with it what was not written.
-    pub(crate) fn handle_closed(&mut self) -> Ended {
+    pub(crate) fn handle_closed(&mut self, out: Option<&mut [u8]>) -> Ended {
         let was_connected = matches!(self.connection, ConnectionState::Connected { .. });
         if let Some(transmit) = &mut self.transmit {
             let lost = core::mem::take(&mut transmit.at_most_once);
@@ -171,10 +173,12 @@ impl<'a> State<'a> {
         self.discards = false;
         self.cut = ReadError::ConnectionLost;
         let next = self.session.handle_closed();
+        let told = self.poll_told(out);
         self.wakers.wake();
         Ended {
             was_connected,
             next,
+            told,
         }
     }
 

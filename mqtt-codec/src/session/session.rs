@@ -254,7 +254,7 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    /// What happened without input; to be asked after each `handle_*` call until it is `None`.
+    /// What happened without input; to be asked after each `handle_*` call, which brings one at most.
     pub fn poll_event(&mut self) -> Option<Event<S::Handle>> {
         self.event.take()
     }
