@@ -61,7 +61,8 @@ impl<'a> Transmit<'a> {
     }
 
     pub(super) fn put_all(&mut self, bytes: [&[u8]; 3]) -> usize {
-        bytes.into_iter().map(|bytes| self.put(bytes)).sum()
+        let [before, within, after] = bytes;
+        self.put(before) + self.put(within) + self.put(after)
     }
 
     /// Takes what fits; how much.

@@ -210,6 +210,13 @@ fn body<'h, H: Outgoing>(
     }
 }
 
+/// What is left of a part when so many bytes of the segment are passed, which are fewer after it.
+fn skip<'p>(part: &'p [u8], passed: &mut usize) -> Option<&'p [u8]> {
+    let n = part.len().min(*passed);
+    *passed -= n;
+    part.get(n..)
+}
+
 impl<S: Storage> Session<S> {
     /// The next bytes for the transport, `None` when there is nothing to send. Asking again without
     /// [`advance`](Self::advance) gives the same.
@@ -221,34 +228,29 @@ impl<S: Storage> Session<S> {
         if packet.source == Source::AtMostOnce {
             return None;
         }
-        let [head, tail, end] = [packet.head, packet.tail, packet.end].map(usize::from);
-        let mut transmit = Transmit {
-            bytes: [
-                packet.frame.get(head..tail)?,
-                &[],
-                packet.frame.get(tail..end)?,
-            ],
-            payload: None,
-            begins: None,
-        };
-        let mut passed = packet.at;
+        let tail = usize::from(packet.tail);
+        let before = packet.frame.get(usize::from(packet.head)..tail)?;
+        let after = packet.frame.get(tail..usize::from(packet.end))?;
+        let mut within: &[u8] = &[];
+        let mut payload = None;
+        let mut begins = None;
         if let Some(kind) = packet.kind() {
             let (ring, slots) = self.outbox.ring(kind);
             let slot = ring.last_sent(slots)?;
             let handle = slot.handle()?;
             let content = handle.content();
-            (transmit.bytes[1], _) = body(handle, content, packet.step)?;
+            (within, _) = body(handle, content, packet.step)?;
             if let Content::Publish { payload_len, .. } = content {
                 let head_len = packet.len.saturating_sub(payload_len);
                 let offset = packet.at.saturating_sub(head_len);
-                transmit.payload = Some(PayloadRange {
+                payload = Some(PayloadRange {
                     handle,
                     id: slot.id()?,
                     offset,
                     len: payload_len - offset,
                 });
-                if passed == 0 {
-                    transmit.begins = Some(if slot.touched() {
+                if packet.at == 0 {
+                    begins = Some(if slot.touched() {
                         Dup::Repeat
                     } else {
                         Dup::First
@@ -256,12 +258,17 @@ impl<S: Storage> Session<S> {
                 }
             }
         }
-        for part in &mut transmit.bytes {
-            let n = part.len().min(passed as usize);
-            *part = part.get(n..)?;
-            passed -= n as u32;
-        }
-        Some(transmit)
+        let mut passed = packet.at as usize;
+        let bytes = [
+            skip(before, &mut passed)?,
+            skip(within, &mut passed)?,
+            skip(after, &mut passed)?,
+        ];
+        Some(Transmit {
+            bytes,
+            payload,
+            begins,
+        })
     }
 
     /// The PUBLISH whose beginning the last [`poll_transmit`](Self::poll_transmit) gave goes back to its place, since its
