@@ -100,7 +100,7 @@ impl<
             outgoing: [[0; MESSAGE]; OUTBOX],
             packets: [const { Packet::EMPTY }; OUTBOX],
             requests: [const { Packet::EMPTY }; REQUESTS],
-            places: [const { Place::ZERO }; OUTBOX],
+            places: [const { Place::EMPTY }; OUTBOX],
             incoming: [[0; MESSAGE]; QUEUE],
             arriving: [0; MESSAGE],
             received: [const { Received::EMPTY }; QUEUE],
@@ -209,17 +209,17 @@ pub fn new<
         acks: acks.as_flattened_mut(),
         receive_buffer: BUFFER as u32,
     };
+    for (((place, packet), block), index) in places.iter_mut().zip(packets).zip(outgoing).zip(0..) {
+        place.set_up(index, packet, block);
+    }
+    for ((seat, received), block) in seats.iter_mut().zip(received).zip(incoming) {
+        *seat = Some(received.set_up(block));
+    }
     let state = state.write(State::new(
         options,
         board,
-        Outbox::new(places, packets, outgoing.as_flattened_mut(), MESSAGE),
-        Queue::new(
-            seats,
-            received,
-            in_arrival,
-            incoming.as_flattened_mut(),
-            arriving,
-        ),
+        Outbox::new(places, MESSAGE),
+        Queue::new(seats, in_arrival.set_up(arriving)),
         routes,
         transmitting.write(Transmit::new(transmit)),
         Wakers::new(wakers),

@@ -1,6 +1,6 @@
 //! Memory for QoS 1 messages on their way out, and what became of them.
 
-use mqtt_codec::wire::{PacketId, Retain, TopicError, TopicName};
+use mqtt_codec::wire::{PacketId, Retain, TopicName};
 
 use super::item::{Packet, What};
 use crate::PublishError;
@@ -23,6 +23,7 @@ pub(crate) struct Place<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)] // the first is zero in memory
 enum Stage {
     Free,
     /// Under way; somebody waits for the outcome.
@@ -47,37 +48,27 @@ impl Ticket {
     }
 }
 
-impl Place<'_> {
-    /// All of it is zero in memory, where [`Stage::Free`] would not be: [`Outbox::new`] sets that.
-    pub(crate) const ZERO: Self = Self {
+impl<'a> Place<'a> {
+    /// All of it is zero in memory.
+    pub(crate) const EMPTY: Self = Self {
         packet: None,
         serial: 0,
-        stage: Stage::Failed(PublishError::Topic(TopicError::Empty)),
+        stage: Stage::Free,
         is_whole: false,
     };
+
+    /// Becomes the place of this number, with a block for a message.
+    pub(crate) fn set_up(&mut self, index: u16, packet: &'a mut Packet<'a>, block: &'a mut [u8]) {
+        packet.content = What::Publish(block);
+        packet.index = index;
+        self.packet = Some(packet);
+    }
 }
 
 impl<'a> Outbox<'a> {
-    /// Each place gets its block of `len` bytes.
-    #[inline(never)]
-    pub(crate) fn new(
-        places: &'a mut [Place<'a>],
-        packets: &'a mut [Packet<'a>],
-        mut blocks: &'a mut [u8],
-        len: usize,
-    ) -> Self {
-        for ((place, packet), index) in places.iter_mut().zip(packets).zip(0..) {
-            if let Some(block) = split_off(&mut blocks, len) {
-                packet.content = What::Publish(block);
-                packet.index = index;
-                place.packet = Some(packet);
-            }
-            place.stage = Stage::Free;
-        }
-        Self {
-            places,
-            block_len: len,
-        }
+    /// Of places that have blocks of `block_len` bytes.
+    pub(crate) const fn new(places: &'a mut [Place<'a>], block_len: usize) -> Self {
+        Self { places, block_len }
     }
 
     /// Whether a place is long enough, free or not.
@@ -190,11 +181,4 @@ impl<'a> Outbox<'a> {
         let place = self.places.get_mut(usize::from(ticket.place))?;
         (place.serial == ticket.serial).then_some(place)
     }
-}
-
-/// The first `len` bytes of what is left.
-pub(super) fn split_off<'a>(blocks: &mut &'a mut [u8], len: usize) -> Option<&'a mut [u8]> {
-    let (block, rest) = core::mem::take(blocks).split_at_mut_checked(len)?;
-    *blocks = rest;
-    Some(block)
 }

@@ -8,7 +8,7 @@
 use mqtt_codec::session::{AckToken, Message};
 use mqtt_codec::wire::{Dup, QoS, Retain, TopicFilter, TopicName};
 
-use super::{UNMATCHED, copy, outbox::split_off};
+use super::{UNMATCHED, copy};
 
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
@@ -53,6 +53,11 @@ impl<'a> Received<'a> {
         comes_again: false,
         number: 0,
     };
+
+    pub(crate) const fn set_up(&mut self, block: &'a mut [u8]) -> &mut Self {
+        self.block = Some(block);
+        self
+    }
 
     pub(crate) const fn qos(&self) -> QoS {
         match self.token {
@@ -126,19 +131,11 @@ enum Phase {
 }
 
 impl<'a> Queue<'a> {
-    /// Each message gets its block of `len` bytes.
-    pub(crate) fn new(
+    /// Of messages that have their blocks.
+    pub(crate) const fn new(
         seats: &'a mut [Seat<'a>],
-        received: &'a mut [Received<'a>],
         arriving: &'a mut Received<'a>,
-        mut blocks: &'a mut [u8],
-        last_block: &'a mut [u8],
     ) -> Self {
-        for (seat, received) in seats.iter_mut().zip(received) {
-            received.block = split_off(&mut blocks, last_block.len());
-            *seat = Some(received);
-        }
-        arriving.block = Some(last_block);
         Self {
             seats,
             arrival: Arrival {
