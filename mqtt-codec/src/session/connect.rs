@@ -1,7 +1,7 @@
-use core::{error, fmt};
+use core::{error, fmt, num::NonZeroU16};
 
 use crate::wire::{
-    CleanSession, ClientId, ConnAck, Connect, EncodeError, Login, SessionPresent, Will,
+    self, CleanSession, ClientId, ConnAck, Connect, EncodeError, Login, SessionPresent, Will,
 };
 
 use super::link::{Phase, Renewal};
@@ -74,19 +74,23 @@ impl<S: Storage> Session<S> {
         identity: &Identity<'_>,
         out: &mut [u8],
     ) -> Result<usize, OpenError> {
-        let (clean_session, will) = match self.stage {
-            Stage::Wipe => (CleanSession::Clean, None),
-            Stage::Persist => (CleanSession::Persistent, identity.will),
-            Stage::Transient => (CleanSession::Clean, identity.will),
+        let clean_session = match self.stage {
+            Stage::Persist => CleanSession::Persistent,
+            Stage::Wipe | Stage::Transient => CleanSession::Clean,
         };
-        let mut connect = Connect::new(identity.client_id, clean_session)
-            .map_err(|_| OpenError::ClientIdRequired)?;
-        connect.keep_alive = self
-            .config()
-            .keep_alive
-            .map_or(0, core::num::NonZeroU16::get);
-        connect.will = will;
-        connect.login = identity.login;
+        if identity.client_id.is_empty() && clean_session == CleanSession::Persistent {
+            return Err(OpenError::ClientIdRequired);
+        }
+        let connect = wire::ConnectFields {
+            client_id: identity.client_id,
+            clean_session,
+            keep_alive: self.config().keep_alive.map_or(0, NonZeroU16::get),
+            will: match self.stage {
+                Stage::Wipe => None,
+                Stage::Persist | Stage::Transient => identity.will.as_ref(),
+            },
+            login: identity.login.as_ref(),
+        };
         let len = connect.encode(out).map_err(OpenError::Encode)?;
         self.link.renew(Phase::Connecting);
         self.link.stage = self.stage;

@@ -139,22 +139,48 @@ impl<'a> Connect<'a> {
     /// # Errors
     /// None: the longest CONNECT has some 328,000 bytes. The form is that of all packets.
     pub const fn encoded_len(&self) -> Result<usize, EncodeError> {
-        packet_len(self.body_len())
+        packet_len(self.fields().measure().0)
     }
 
     /// Writes the packet to the beginning of `out` and returns its length.
     ///
     /// # Errors
     /// [`EncodeError::BufferTooSmall`]
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.fields().encode(out)
+    }
+
+    const fn fields(&self) -> ConnectFields<'a, '_> {
+        ConnectFields {
+            client_id: self.client_id,
+            clean_session: self.clean_session,
+            keep_alive: self.keep_alive,
+            will: self.will.as_ref(),
+            login: self.login.as_ref(),
+        }
+    }
+}
+
+/// What CONNECT is written from: the large parts by reference.
+pub(crate) struct ConnectFields<'a, 'f> {
+    pub(crate) client_id: ClientId<'a>,
+    pub(crate) clean_session: CleanSession,
+    pub(crate) keep_alive: u16,
+    pub(crate) will: Option<&'f Will<'a>>,
+    pub(crate) login: Option<&'f Login<'a>>,
+}
+
+impl ConnectFields<'_, '_> {
     // As a call it returns through memory: 200 bytes on a small processor.
     #[cfg_attr(not(target_pointer_width = "64"), inline(always))]
-    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let body_len = self.body_len();
+    pub(crate) fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let (body_len, flags) = self.measure();
         let (mut writer, needed) =
             Writer::begin(out, (PacketType::Connect, 0), body_len, body_len)?;
-        writer.binary(PROTOCOL_NAME);
         let [high, low] = self.keep_alive.to_be_bytes();
-        writer.bytes(&[PROTOCOL_LEVEL, self.flags(), high, low]);
+        let level = PROTOCOL_LEVEL;
+        // with the protocol's name after its length
+        writer.bytes(&[0, 4, b'M', b'Q', b'T', b'T', level, flags, high, low]);
         // The order of the payload is fixed [MQTT-3.1.3-1].
         writer.binary(self.client_id.as_str().as_bytes());
         if let Some(will) = &self.will {
@@ -170,39 +196,29 @@ impl<'a> Connect<'a> {
         Ok(needed)
     }
 
-    const fn body_len(&self) -> usize {
+    /// Length of the body, and Connect Flags.
+    #[inline(always)]
+    const fn measure(&self) -> (usize, u8) {
         let mut len = 2 + PROTOCOL_NAME.len() + 1 + 1 + 2;
         len += 2 + self.client_id.as_str().len();
-        if let Some(will) = &self.will {
-            len += 2 + will.topic.as_bytes().len() + 2 + will.payload.as_bytes().len();
-        }
-        if let Some(login) = &self.login {
-            len += 2 + login.user_name.as_str().len();
-            if let Some(password) = login.password {
-                len += 2 + password.as_bytes().len();
-            }
-        }
-        len
-    }
-
-    fn flags(&self) -> u8 {
         let mut flags = match self.clean_session {
             CleanSession::Clean => CLEAN_SESSION_BIT,
             CleanSession::Persistent => 0,
         };
-        if let Some(will) = &self.will {
+        if let Some(will) = self.will {
+            len += 2 + will.topic.as_bytes().len() + 2 + will.payload.as_bytes().len();
             flags |= WILL_BIT | will.qos.bits() << WILL_QOS_SHIFT;
-            if will.retain == Retain::Yes {
-                flags |= WILL_RETAIN_BIT;
-            }
+            flags |= (will.retain as u8) << WILL_RETAIN_SHIFT;
         }
-        if let Some(login) = &self.login {
+        if let Some(login) = self.login {
+            len += 2 + login.user_name.as_str().len();
             flags |= USER_NAME_BIT;
-            if login.password.is_some() {
+            if let Some(password) = login.password {
+                len += 2 + password.as_bytes().len();
                 flags |= PASSWORD_BIT;
             }
         }
-        flags
+        (len, flags)
     }
 }
 
@@ -227,7 +243,8 @@ const PROTOCOL_LEVEL: u8 = 4;
 
 const USER_NAME_BIT: u8 = 0b1000_0000;
 const PASSWORD_BIT: u8 = 0b0100_0000;
-const WILL_RETAIN_BIT: u8 = 0b0010_0000;
+const WILL_RETAIN_SHIFT: u32 = 5;
+const WILL_RETAIN_BIT: u8 = 1 << WILL_RETAIN_SHIFT;
 const WILL_QOS_SHIFT: u32 = 3;
 const WILL_BIT: u8 = 0b0000_0100;
 const CLEAN_SESSION_BIT: u8 = 0b0000_0010;

@@ -54,6 +54,7 @@ mod will;
 pub use ack::{Ack, AckType};
 pub use client_id::ClientId;
 pub use connack::{ConnAck, ConnectRefusal, SessionPresent};
+pub(crate) use connect::ConnectFields;
 pub use connect::{CleanSession, ClientIdRequired, Connect};
 pub use empty::Empty;
 pub use error::{DecodeError, EncodeError};
