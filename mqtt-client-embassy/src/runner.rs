@@ -82,7 +82,10 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
         if let ConnectionState::Closed(reason) = shared.with(|state| state.connection) {
             return reason;
         }
-        let guard = Guard(shared);
+        let mut guard = Guard {
+            shared,
+            reason: CloseReason::RunnerDropped,
+        };
         let (min_ms, max_ms) = self.options.backoff_ms;
         let mut backoff = Backoff::new(min_ms, max_ms, STABLE_AFTER);
         let mut first = self.options.first_connect;
@@ -289,7 +292,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 Err(close) => break close,
             }
         };
-        guard.0.close(close);
+        guard.reason = close;
+        drop(guard);
         note!(info, "closed", close);
         observe(Event::Closed(close));
         close
@@ -349,12 +353,15 @@ impl<M: RawMutex, C, R> Drop for Runner<'_, M, C, R> {
     }
 }
 
-/// Ends the client when the runner's future is dropped.
-struct Guard<'a, M: RawMutex>(&'a Shared<'a, M>);
+/// Ends the client when the runner's future ends or is dropped.
+struct Guard<'a, M: RawMutex> {
+    shared: &'a Shared<'a, M>,
+    reason: CloseReason,
+}
 
 impl<M: RawMutex> Drop for Guard<'_, M> {
     fn drop(&mut self) {
-        self.0.close(CloseReason::RunnerDropped);
+        self.shared.close(self.reason);
     }
 }
 
