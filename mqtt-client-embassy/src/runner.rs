@@ -213,9 +213,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             }
                         }
                     };
-                    let mut written = 0;
+                    let mut rest = transmit.bytes();
                     let failure = loop {
-                        let rest = transmit.bytes().get(written..).unwrap_or_default();
                         if rest.is_empty() && flushing == Flushing::AtEnd && !is_last {
                             break None;
                         }
@@ -235,10 +234,10 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Ok(Ok(0)) => {
                                 break Some(DisconnectReason::Transport(ErrorKind::WriteZero));
                             }
-                            Ok(Ok(n)) if n > rest.len() => {
-                                break Some(DisconnectReason::Transport(ErrorKind::Other));
-                            }
-                            Ok(Ok(n)) => written += n,
+                            Ok(Ok(n)) => match rest.get(n..) {
+                                Some(behind) => rest = behind,
+                                None => break Some(DisconnectReason::Transport(ErrorKind::Other)),
+                            },
                             Ok(Err(error)) => {
                                 break Some(DisconnectReason::Transport(error.kind()));
                             }
@@ -246,7 +245,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                             Err(Woken::Stopped) => break Some(DisconnectReason::Requested),
                         }
                     };
-                    shared.with(|state| state.give_back(now(), transmit, written));
+                    let left = rest.len();
+                    shared.with(|state| state.give_back(now(), transmit, left));
                     if is_last {
                         // what did not get out by now is lost
                         break DisconnectReason::Cycled;

@@ -134,17 +134,13 @@ impl<'a> State<'a> {
         self.accepted.wrapping_sub(self.session.waiting().into())
     }
 
-    /// The transport has taken so many of the bytes to be written: all of them, or it has failed, and may have passed on
+    /// The transport has taken the bytes to be written but so many: all of them, or it has failed, and may have passed on
     /// all of them.
-    pub(crate) fn give_back(
-        &mut self,
-        now: Instant,
-        transmit: &'a mut Transmit<'a>,
-        written: usize,
-    ) {
+    pub(crate) fn give_back(&mut self, now: Instant, transmit: &'a mut Transmit<'a>, left: usize) {
         self.session.handle_written(now, transmit.len);
+        let written = transmit.len.saturating_sub(left);
         self.written = self.written.wrapping_add(written as u32);
-        if written >= transmit.len {
+        if left == 0 {
             transmit.len = 0;
             transmit.at_most_once = 0;
         }
