@@ -1,6 +1,6 @@
 use crate::wire::{
-    Ack, ConnAck, DecodeError, Delivery, FixedHeader, PacketId, PacketType, PublishHeader, QoS,
-    SubAck, SubAckCodes,
+    ConnAck, DecodeError, Delivery, FixedHeader, PacketId, PacketType, PublishHeader, QoS,
+    SubAckCodes, decode_answer,
 };
 
 use super::link::{Arriving, Phase, Reading};
@@ -96,12 +96,7 @@ impl<S: Storage> Session<S> {
         let brought = match header.packet_type {
             PacketType::ConnAck => self.handle_connack(ConnAck::decode(header, body)?)?,
             PacketType::PubAck | PacketType::SubAck | PacketType::UnsubAck => {
-                let (id, codes) = if header.packet_type == PacketType::SubAck {
-                    let suback = SubAck::decode(header, body)?;
-                    (suback.id(), suback.codes())
-                } else {
-                    (Ack::decode(header, body)?.id, SubAckCodes::NONE)
-                };
+                let (id, codes) = decode_answer(header.packet_type, body)?;
                 Some(self.handle_ack(header.packet_type, id, codes)?)
             }
             _ => match self.link.timers.handle_ping_response() {
@@ -297,7 +292,7 @@ impl<S: Storage> Session<S> {
     ) -> Result<Input<'b, S::Handle>, Error> {
         let unexpected = Ok(Input::Unexpected(packet_type));
         let kind = Kind::of(id);
-        let half_sent = self.link.packet.kind() == Some(kind);
+        let half_sent = self.link.packet.is_of(kind);
         let (ring, slots) = self.outbox.ring(kind);
         let Some((offset, handle)) = ring.find(slots, id) else {
             return unexpected;

@@ -141,7 +141,7 @@ impl<S: Storage> Session<S> {
     /// afterwards; if a connection carried it whole, the session is started clean once, since a session may
     /// not skip a packet id ([MQTT-4.4.0-1]). All others stay.
     pub fn abandon(&mut self, id: PacketId) -> Option<S::Handle> {
-        let half_sent = self.link.packet.kind() == Some(Kind::Publish);
+        let half_sent = self.link.packet.is_of(Kind::Publish);
         let (ring, slots) = self.outbox.ring(Kind::Publish);
         let current = half_sent && ring.last_sent(slots)?.id() == Some(id);
         let (offset, _) = ring.find(slots, id)?;
@@ -315,7 +315,7 @@ impl<S: Storage> Session<S> {
     /// earlier connection counts as long as an older one is not.
     #[must_use]
     pub const fn waiting(&self) -> u16 {
-        let half_sent = matches!(self.link.packet.kind(), Some(Kind::Publish));
+        let half_sent = self.link.packet.is_of(Kind::Publish);
         self.outbox.publishes().waiting() as u16 + half_sent as u16
     }
 

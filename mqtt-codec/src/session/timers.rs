@@ -172,7 +172,7 @@ impl<S: Storage> Session<S> {
         let paused = link.reading == Reading::Paused;
         let pinged = timers.pings > 0;
         // what is half handed out cannot be acknowledged
-        let half_sent = u16::from(link.packet.kind() == Some(Kind::Publish));
+        let half_sent = u16::from(link.packet.is_of(Kind::Publish));
         let published = self.outbox.publishes().in_flight() > half_sent;
         let asked = self.outbox.controls().in_flight() > 0;
         let stalls = lacks_given_up || paused && (published || asked);

@@ -83,6 +83,14 @@ impl Packet {
         }
     }
 
+    /// Whether it comes from this ring.
+    pub(super) const fn is_of(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Publish => matches!(self.source, Source::Publish),
+            Kind::Control => matches!(self.source, Source::Control),
+        }
+    }
+
     pub(super) fn set_disconnect(&mut self) {
         self.set_empty(Empty::Disconnect);
     }
@@ -276,7 +284,7 @@ impl<S: Storage> Session<S> {
     /// byte of it may have been taken over.
     pub fn postpone(&mut self) {
         let packet = &mut self.link.packet;
-        if packet.kind() == Some(Kind::Publish) && packet.is_untouched() {
+        if packet.is_of(Kind::Publish) && packet.is_untouched() {
             packet.source = Source::None;
             self.outbox.ring(Kind::Publish).0.unsend();
         }

@@ -66,6 +66,7 @@ pub use packet_id::PacketId;
 pub use publish::{Delivery, Dup, Publish, PublishHeader, Retain};
 pub use qos::QoS;
 pub use string::{Binary, StringError, Utf8Str};
+pub(crate) use suback::decode_answer;
 pub use suback::{SubAck, SubAckCode, SubAckCodes};
 pub use subscribe::{Subscribe, SubscribeFilters};
 pub use topic::{TopicError, TopicName};

@@ -37,10 +37,6 @@ pub enum SubAckCode {
     Failure,
 }
 
-impl SubAckCodes<'_> {
-    pub(crate) const NONE: Self = Self(&[]);
-}
-
 impl<C> SubAck<C> {
     /// Identifier of the SUBSCRIBE that it answers.
     #[inline]
@@ -99,21 +95,35 @@ impl<'a> SubAck<SubAckCodes<'a>> {
     #[inline(always)]
     pub fn decode(header: FixedHeader, body: &'a [u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::SubAck, body)?;
-        let mut reader = Reader::new(body);
-        let id = reader.packet_id(DecodeError::ZeroPacketIdInSubscribeAck)?;
-        let codes = reader.rest();
-        if codes.is_empty() {
+        let (id, codes) = decode_answer(PacketType::SubAck, body)?;
+        if codes.0.is_empty() {
             return Err(DecodeError::EmptySubAck);
         }
-        if codes
-            .iter()
-            .any(|&code| SubAckCode::from_byte(code).is_none())
-        {
-            return Err(DecodeError::ReservedSubAckCode);
-        }
-        let codes = SubAckCodes(codes);
         Ok(Self { id, codes })
     }
+}
+
+/// The packet that a PUBACK, SUBACK or UNSUBACK answers, and the codes after its id: those of a SUBACK, for the caller has
+/// judged the length of the others.
+// As `SubAck::decode`.
+#[inline(always)]
+pub(crate) fn decode_answer(
+    packet_type: PacketType,
+    body: &[u8],
+) -> Result<(PacketId, SubAckCodes<'_>), DecodeError> {
+    let mut reader = Reader::new(body);
+    let id = reader.packet_id(match packet_type {
+        PacketType::PubAck => DecodeError::ZeroPacketIdInPublishAck,
+        _ => DecodeError::ZeroPacketIdInSubscribeAck,
+    })?;
+    let codes = reader.rest();
+    if codes
+        .iter()
+        .any(|&code| SubAckCode::from_byte(code).is_none())
+    {
+        return Err(DecodeError::ReservedSubAckCode);
+    }
+    Ok((id, SubAckCodes(codes)))
 }
 
 impl Iterator for SubAckCodes<'_> {
