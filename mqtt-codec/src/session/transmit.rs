@@ -236,9 +236,9 @@ impl<S: Storage> Session<S> {
         if packet.source == Source::AtMostOnce {
             return None;
         }
-        let tail = usize::from(packet.tail);
-        let before = packet.frame.get(usize::from(packet.head)..tail)?;
-        let after = packet.frame.get(tail..usize::from(packet.end))?;
+        let frame = packet.frame.get(..usize::from(packet.end))?;
+        let (before, after) = frame.split_at_checked(usize::from(packet.tail))?;
+        let before = before.get(usize::from(packet.head)..)?;
         let mut within: &[u8] = &[];
         let mut payload = None;
         let mut begins = None;
