@@ -299,16 +299,16 @@ impl<S: Storage> Session<S> {
         if packet.at < packet.len {
             return;
         }
-        if let Some(kind) = packet.kind() {
-            let (ring, slots) = self.outbox.ring(kind);
+        if S::Handle::MAX_FILTERS > 1 && packet.is_of(Kind::Control) {
+            let (ring, slots) = self.outbox.ring(Kind::Control);
+            let slot = ring.last_sent(slots);
+            if slot.is_some_and(|slot| packet.cut(Kind::Control, slot, packet.step + 1)) {
+                return;
+            }
+        }
+        if packet.is_of(Kind::Publish) {
+            let (ring, slots) = self.outbox.ring(Kind::Publish);
             if let Some(slot) = ring.last_sent(slots) {
-                // a PUBLISH has no other segment
-                if kind == Kind::Control
-                    && S::Handle::MAX_FILTERS > 1
-                    && packet.cut(kind, slot, packet.step + 1)
-                {
-                    return;
-                }
                 slot.complete();
             }
         }
