@@ -139,7 +139,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 return Err(SubscribeError::Limit(Limit::Queue));
             }
             let route = state.routes.subscribe(filter, qos)?;
-            state.queue.claim(route, filter);
+            state.sort();
             state.wake_runner();
             Ok(route)
         })?;
@@ -162,7 +162,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// # Errors
     /// [`SubscribeError::Unknown`] or [`SubscribeError::Taken`].
     pub fn inbox(self, filter: &str) -> Result<Inbox<'a, M>, SubscribeError> {
-        let route = self.shared.with(|state| state.routes.attach(filter))?;
+        let route = self.shared.with(|state| state.attach(filter))?;
         Ok(Inbox::new(self, route))
     }
 
@@ -171,14 +171,15 @@ impl<'a, M: RawMutex> Client<'a, M> {
     /// # Errors
     /// [`SubscribeError::Taken`], or [`Limit::Queue`]: there is no place for any message.
     pub fn unmatched(self) -> Result<Inbox<'a, M>, SubscribeError> {
-        self.shared.with(|state| match state.unmatched_holder {
-            _ if state.queue.capacity() == 0 => Err(SubscribeError::Limit(Limit::Queue)),
-            Holder::Somebody => Err(SubscribeError::Taken),
-            Holder::Declared | Holder::Nobody => {
-                state.unmatched_holder = Holder::Somebody;
-                Ok(())
-            }
-        })?;
+        self.shared
+            .with(|state| match state.routes.unmatched_holder {
+                _ if state.queue.capacity() == 0 => Err(SubscribeError::Limit(Limit::Queue)),
+                Holder::Somebody => Err(SubscribeError::Taken),
+                _ => {
+                    state.routes.unmatched_holder = Holder::Somebody;
+                    Ok(())
+                }
+            })?;
         Ok(Inbox::new(self, UNMATCHED))
     }
 
@@ -198,8 +199,7 @@ impl<'a, M: RawMutex> Client<'a, M> {
                 return Err(SubscribeError::Closed);
             }
             state.unsubscribing = Some(&UNSUBSCRIBING);
-            let route = state.routes.unsubscribe(filter)?;
-            state.queue.claim(route, filter);
+            state.routes.unsubscribe(filter)?;
             state.wake_runner();
             Ok(())
         })?;

@@ -197,7 +197,7 @@ pub fn new<
         state,
         shared,
     } = resources;
-    let mut routes = Routes::new(routes, requests);
+    let mut routes = Routes::new(routes, requests, options.unmatched);
     let lacks = match (QUEUE, MESSAGE) {
         (0, _) => Some(Limit::Queue),
         (_, 0) => Some(Limit::Message),

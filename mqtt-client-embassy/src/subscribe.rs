@@ -5,7 +5,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::{
     Client, Message, SubscribeError,
     message::Acknowledge,
-    state::{Holder, Received, Stage, State, UNMATCHED},
+    state::{Holder, Stage, State, UNMATCHED},
 };
 
 /// The messages of one subscription.
@@ -48,24 +48,14 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
     pub fn next(&mut self) -> impl Future<Output = Result<Message<'a, M>, SubscribeError>> {
         let shared = self.client.shared;
         let (route, acknowledge) = (self.route, self.acknowledge);
-        self.client.until(move |state| match state.take(route) {
-            Some(received) => {
-                state.wake_runner();
-                Some(Ok(Message::new(shared, received, acknowledge)))
-            }
-            None => state.ended(route).map(Err),
-        })
-    }
-}
-
-impl<'a> State<'a> {
-    /// The oldest message for an inbox. What matches no subscription, or one whose inbox was dropped, is for that of the
-    /// unmatched.
-    fn take(&mut self, route: u16) -> Option<&'a mut Received<'a>> {
-        let routes = &self.routes;
-        let is_held = |other| matches!(routes.holder(other), None | Some(Holder::Nobody));
-        self.queue
-            .take(|other| other == route || route == UNMATCHED && is_held(other))
+        self.client
+            .until(move |state| match state.queue.take(route) {
+                Some(received) => {
+                    state.wake_runner();
+                    Some(Ok(Message::new(shared, received, acknowledge)))
+                }
+                None => state.ended(route).map(Err),
+            })
     }
 }
 
@@ -94,21 +84,25 @@ impl<M: RawMutex> fmt::Debug for Inbox<'_, M> {
 }
 
 impl State<'_> {
+    /// Takes an inbox that nobody has.
+    pub(crate) fn attach(&mut self, filter: &str) -> Result<u16, SubscribeError> {
+        let route = self.routes.attach(filter)?;
+        self.sort();
+        Ok(route)
+    }
+
     fn detach(&mut self, index: u16) {
-        self.queue.drop_at_most_once(index, &mut self.stats.dropped);
         if index == UNMATCHED {
-            self.unmatched_holder = Holder::Declared;
-            return;
+            self.routes.unmatched_holder = Holder::Declared;
+        } else if let Some(route) = self.routes.get(index) {
+            route.holder = Holder::Nobody;
+            match self.unsubscribing {
+                Some(unsubscribing) => (unsubscribing.detach)(self, index),
+                None if route.stage == Stage::Refused => self.routes.free(index),
+                None => {}
+            }
         }
-        let Some(route) = self.routes.get(index) else {
-            return;
-        };
-        route.holder = Holder::Nobody;
-        match self.unsubscribing {
-            Some(unsubscribing) => (unsubscribing.detach)(self, index),
-            None if route.stage == Stage::Refused => self.routes.free(index),
-            None => {}
-        }
+        self.sort();
         self.wake_runner();
     }
 }

@@ -3,8 +3,8 @@
 use mqtt_codec::session::{Error, Event, Input, Instant, Message, Oversized};
 use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
-use super::{Holder, Match, Packet, Reading, Settlement, State, UNMATCHED, copy};
-use crate::{ConnectionState, PublishError, ReadError, Unmatched};
+use super::{Packet, Reading, Received, Settlement, State, copy};
+use crate::{ConnectionState, PublishError, ReadError};
 
 /// What a step of [`State::take_input`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +55,15 @@ impl<'a> State<'a> {
             }
             Input::Message(message) => {
                 self.payload_ahead = message.payload.len();
-                match self.handle_message(&message) {
+                match self.queue.begin(&message) {
                     true => Brought::Something,
                     false => {
                         let remaining_length = remaining_length(&message);
                         if self.session.config().oversized == Oversized::Close {
                             return Err(Error::Oversized { remaining_length });
                         }
+                        self.settle(message.token, Settlement::Acknowledged);
+                        self.queue.skip(message.payload_len);
                         let topic = Some(message.topic);
                         Brought::Oversized {
                             topic,
@@ -85,9 +87,8 @@ impl<'a> State<'a> {
                 Brought::Something
             }
             Input::Subscribed { handle, mut codes } => {
-                if let Some(refused) = self.routes.handle_suback(handle, codes.next()) {
-                    self.reassign(refused, UNMATCHED);
-                }
+                self.routes.handle_suback(handle, codes.next());
+                self.sort();
                 self.wakers.wake();
                 Brought::Something
             }
@@ -120,7 +121,7 @@ impl<'a> State<'a> {
     fn may_read(&mut self, now: Instant) -> bool {
         let may = match self.reading {
             Reading::Blocked => !self.session.is_ack_full(),
-            Reading::On | Reading::Held | Reading::Yielded => self.seat(),
+            _ => self.seat(),
         };
         if may && self.reading != Reading::On {
             self.reading = Reading::On;
@@ -132,7 +133,7 @@ impl<'a> State<'a> {
     /// Whether a QoS 0 message waits for room that its consumer, who may run on the same executor, could make. Asked
     /// once for each.
     pub(crate) fn wants_to_yield(&mut self) -> bool {
-        let wants = self.reading == Reading::Held && self.queue.parked() == Some(QoS::AtMostOnce);
+        let wants = self.reading == Reading::Yields;
         if wants {
             self.reading = Reading::Yielded;
         }
@@ -141,19 +142,34 @@ impl<'a> State<'a> {
 
     /// Finds a seat for what waits for one; false if nothing more can come before there is one.
     fn seat(&mut self) -> bool {
-        if let Some(qos) = self.queue.parked() {
-            if self.queue.seat() {
-                self.stats.received = self.stats.received.wrapping_add(1);
-                self.wakers.wake();
-            } else if qos == QoS::AtMostOnce && (self.discards || self.reading == Reading::Yielded)
-            {
-                self.queue.drop_arrival(&mut self.stats.dropped);
+        let mut held = Reading::Held;
+        if let Some((received, is_whole)) = self.queue.parked() {
+            let qos = received.qos();
+            // a stream would wait for its reader, whom the answer behind it may have to wake
+            let may_wait = is_whole || !self.discards;
+            let inbox = self.routes.inbox_for(received.topic(), qos);
+            let is_lost =
+                qos == QoS::AtMostOnce && (self.discards || self.reading == Reading::Yielded);
+            match inbox.filter(|_| may_wait) {
+                Some(inbox) if self.queue.seat(inbox) => {
+                    self.stats.received = self.stats.received.wrapping_add(1);
+                    self.wakers.wake();
+                }
+                Some(_) if !is_lost => {
+                    if qos == QoS::AtMostOnce {
+                        held = Reading::Yields;
+                    }
+                }
+                _ => {
+                    let token = self.queue.drop_arrival(&mut self.stats.dropped);
+                    self.settle(token, Settlement::Acknowledged);
+                }
             }
         }
         let is_blocked = self.queue.is_blocked();
         if is_blocked && self.reading == Reading::On {
-            self.reading = Reading::Held;
-            if self.queue.parked() != Some(QoS::AtMostOnce) {
+            self.reading = held;
+            if held == Reading::Held {
                 self.session.handle_paused();
             }
             self.wakers.wake();
@@ -167,50 +183,28 @@ impl<'a> State<'a> {
         if !goes_on {
             self.routes.renew();
         }
-        self.routes.handle_connected(session);
-        let routes = &self.routes;
-        self.queue
-            .handle_connected(goes_on, |route| routes.is_free(route));
+        self.queue.handle_connected(goes_on);
+        if session == SessionPresent::Absent {
+            if let Some(unsubscribing) = self.unsubscribing {
+                (unsubscribing.handle_lost)(self);
+            }
+        }
         self.wakers.wake();
     }
 
-    /// False if its topic is too long.
-    fn handle_message(&mut self, message: &Message<'_>) -> bool {
-        let found = self.routes.matching(message.topic);
-        let (route, holder) = match found {
-            Match::Route(index, holder) => (index, holder),
-            Match::Ended | Match::None => (UNMATCHED, self.unmatched_holder),
+    /// Has each message that waits wait for the inbox that it is for by now; what nobody is to get is acknowledged and
+    /// dropped.
+    pub(crate) fn sort(&mut self) {
+        let choose = |received: &Received<'_>| match self.routes.has_somebody(received.route()) {
+            true => Some(received.route()),
+            false => self.routes.inbox_for(received.topic(), received.qos()),
         };
-        let is_wanted = match (holder, message.token) {
-            (Holder::Somebody, _) => true,
-            (_, None) => false,
-            (_, Some(_)) => match found {
-                Match::Route(..) => true,
-                Match::Ended => false,
-                Match::None => self.unmatched == Unmatched::Hold,
-            },
-        };
-        // a stream would wait for its reader, whom the answer behind it may have to wake
-        let is_taken = is_wanted && (!self.discards || self.queue.fits(message));
-        if is_taken && self.queue.begin(route, message) {
-            return true;
-        }
-        if !is_taken && message.token.is_none() {
-            self.stats.dropped = self.stats.dropped.wrapping_add(1);
-        }
-        self.settle(message.token, Settlement::Acknowledged);
-        self.queue.skip(message.payload_len);
-        !is_taken
-    }
-
-    /// What waits for a subscription that the broker does not have is for another one that asks for it, or for this one.
-    pub(super) fn reassign(&mut self, route: u16, or: u16) {
-        let routes = &self.routes;
-        self.queue
-            .assign(route, |topic| match routes.matching(topic) {
-                Match::Route(other, _) => other,
-                Match::Ended | Match::None => or,
-            });
+        self.queue.sort(choose, |token| match token {
+            Some(token) => {
+                self.session.acknowledge(token);
+            }
+            None => self.stats.dropped = self.stats.dropped.wrapping_add(1),
+        });
     }
 
     /// Reads on although the consumers stall.
@@ -257,10 +251,7 @@ impl<'a> State<'a> {
     /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for
     /// has come: it would be lost with the connection that brings the messages again, as often as that is made.
     pub(crate) fn check_drained(&mut self) {
-        let is_read = |route| match self.routes.holder(route) {
-            Some(holder) => holder == Holder::Somebody,
-            None => self.unmatched_holder == Holder::Somebody,
-        };
+        let is_read = |inbox| self.routes.is_read(inbox);
         let is_on = self.has_released || self.session.is_idle();
         if self.discards && is_on && self.queue.is_drained(is_read) {
             self.discards = false;

@@ -28,14 +28,12 @@ pub(crate) use self::{
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat},
-    routes::{Holder, Match, REQUESTS, Route, Routes, Stage, UNMATCHED},
+    routes::{Holder, REQUESTS, Route, Routes, Stage, UNMATCHED},
     supply::{Awaited, Supplying},
     unsubscribe::{UNSUBSCRIBING, Unsubscribing},
     wakers::Wakers,
 };
-use crate::{
-    CloseReason, ConnectionState, Limit, Options, PublishError, ReadError, Stats, Unmatched,
-};
+use crate::{CloseReason, ConnectionState, Limit, Options, PublishError, ReadError, Stats};
 
 pub(crate) struct Shared<'a, M> {
     /// Taken out while somebody is at it.
@@ -60,8 +58,6 @@ pub(crate) struct State<'a> {
     pub(crate) reading: Reading,
     /// Why the last stream was given up.
     pub(crate) cut: ReadError,
-    pub(crate) unmatched: Unmatched,
-    pub(crate) unmatched_holder: Holder,
     pub(crate) wakers: Wakers<'a>,
     runner: WakerRegistration,
     /// Bytes handed out and written, from the start, modulo 2³².
@@ -107,7 +103,9 @@ pub(crate) enum Reading {
     On,
     /// No place for what has come.
     Held,
-    /// The same, and the consumers had their turn.
+    /// No place for a QoS 0 message, whose consumer is to have its turn.
+    Yields,
+    /// The same, and it had its turn.
     Yielded,
     /// No place to acknowledge the message that is next.
     Blocked,
@@ -193,9 +191,7 @@ impl<'a> State<'a> {
             awaited: None,
             supplying: None,
             cut: ReadError::ConnectionLost,
-            unmatched: options.unmatched,
             unsubscribing: options.unsubscribing,
-            unmatched_holder: Holder::Declared,
             stats: Stats::NONE,
         }
     }
@@ -227,7 +223,7 @@ impl<'a> State<'a> {
 
     /// The application is done with a received message.
     pub(crate) fn release(&mut self, received: &'a mut Received<'a>, settlement: Settlement) {
-        let token = self.queue.give_back(received, &mut self.stats.dropped);
+        let token = self.queue.give_back(received);
         self.has_released = true;
         self.settle(token, settlement);
         self.wake_runner();

@@ -6,9 +6,9 @@
 //! ```
 
 use mqtt_codec::session::{AckToken, Message};
-use mqtt_codec::wire::{Dup, QoS, Retain, TopicFilter, TopicName};
+use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
 
-use super::{UNMATCHED, copy};
+use super::copy;
 
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
@@ -31,7 +31,7 @@ pub(crate) struct Received<'a> {
     token: Option<AckToken>,
     retain: Retain,
     dup: Dup,
-    /// It waits for its inbox, or for a seat.
+    /// It waits for its inbox.
     waits: bool,
     /// The broker sends it again when the session goes on with another connection.
     comes_again: bool,
@@ -78,6 +78,10 @@ impl<'a> Received<'a> {
         self.payload_len
     }
 
+    pub(crate) const fn route(&self) -> u16 {
+        self.route
+    }
+
     /// What tells it from others.
     pub(crate) const fn number(&self) -> u32 {
         self.number
@@ -99,10 +103,6 @@ impl<'a> Received<'a> {
     fn block(&self) -> &[u8] {
         self.block.as_deref().unwrap_or_default()
     }
-
-    fn waits_for(&self, route: u16) -> bool {
-        self.waits && self.route == route
-    }
 }
 
 /// The message that is arriving.
@@ -119,15 +119,18 @@ struct Arrival<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Idle,
-    /// Its first bytes fill the block.
+    /// Its bytes are passed over, if there is one.
+    Skip,
+    /// Its first bytes fill the block, then it waits for a seat.
     Head,
-    /// It waits for a seat.
-    Parked,
     /// Its further bytes go through the block to their reader.
     Stream,
-    /// Its bytes are passed over.
-    Skip,
+}
+
+impl Arrival<'_> {
+    const fn is_rest_of(&self, number: u32) -> bool {
+        matches!(self.phase, Phase::Stream) && self.received.number == number
+    }
 }
 
 impl<'a> Queue<'a> {
@@ -140,7 +143,7 @@ impl<'a> Queue<'a> {
             seats,
             arrival: Arrival {
                 received: arriving,
-                phase: Phase::Idle,
+                phase: Phase::Skip,
                 left: 0,
                 from: 0,
                 to: 0,
@@ -153,15 +156,8 @@ impl<'a> Queue<'a> {
         self.seats.len()
     }
 
-    /// Whether a block holds the whole message.
-    pub(crate) fn fits(&self, message: &Message<'_>) -> bool {
-        let room = self.arrival.received.block().len();
-        let room = room.checked_sub(message.topic.as_bytes().len());
-        room.is_some_and(|room| message.payload_len as usize <= room)
-    }
-
     /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block.
-    pub(crate) fn begin(&mut self, route: u16, message: &Message<'_>) -> bool {
+    pub(crate) fn begin(&mut self, message: &Message<'_>) -> bool {
         let topic = message.topic.as_bytes();
         let arrival = &mut self.arrival;
         let received = &mut *arrival.received;
@@ -172,14 +168,11 @@ impl<'a> Queue<'a> {
         arrival.left = message.payload_len;
         received.payload_len = message.payload_len;
         received.topic_len = topic.len() as u16;
-        received.route = route;
         received.token = message.token;
         received.comes_again = message.token.is_some();
         received.retain = message.retain;
         received.dup = message.dup;
-        received.waits = true;
         arrival.phase = Phase::Head;
-        self.fill(&[]);
         true
     }
 
@@ -187,78 +180,68 @@ impl<'a> Queue<'a> {
     pub(crate) fn skip(&mut self, payload_len: u32) {
         self.arrival.left = payload_len;
         self.arrival.phase = Phase::Skip;
-        self.fill(&[]);
     }
 
     /// Takes the next bytes of the payload; returns how many it took.
     pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
         let arrival = &mut self.arrival;
-        let n = match arrival.phase {
-            Phase::Idle | Phase::Parked => 0,
-            Phase::Skip => bytes.len(),
-            Phase::Head | Phase::Stream => {
-                let block = arrival.received.block.as_deref_mut().unwrap_or_default();
-                let n = copy(block.get_mut(arrival.to..).unwrap_or_default(), bytes);
-                arrival.to += n;
-                n
-            }
-        };
-        arrival.left -= n as u32;
-        let is_full = arrival.to >= arrival.received.block().len();
-        match arrival.phase {
-            Phase::Head if arrival.left == 0 || is_full => arrival.phase = Phase::Parked,
-            Phase::Skip if arrival.left == 0 => arrival.phase = Phase::Idle,
-            _ => {}
+        let mut n = bytes.len();
+        if arrival.phase != Phase::Skip {
+            let block = arrival.received.block.as_deref_mut().unwrap_or_default();
+            n = copy(block.get_mut(arrival.to..).unwrap_or_default(), bytes);
+            arrival.to += n;
         }
+        arrival.left -= n as u32;
         n
     }
 
-    /// QoS of the message that waits for a seat.
-    pub(crate) fn parked(&self) -> Option<QoS> {
-        (self.arrival.phase == Phase::Parked).then(|| self.arrival.received.qos())
+    /// The message that waits for a seat, and whether a block holds all of it.
+    pub(crate) fn parked(&self) -> Option<(&Received<'a>, bool)> {
+        let arrival = &self.arrival;
+        let is_parked = arrival.phase == Phase::Head && self.is_blocked();
+        is_parked.then_some((&*arrival.received, arrival.left == 0))
     }
 
     /// Whether nothing more comes into the block before something was read from it.
     pub(crate) fn is_blocked(&self) -> bool {
         let arrival = &self.arrival;
-        match arrival.phase {
-            Phase::Parked => true,
-            Phase::Stream => arrival.left == 0 || arrival.to >= arrival.received.block().len(),
-            Phase::Idle | Phase::Head | Phase::Skip => false,
+        let is_full = arrival.left == 0 || arrival.to >= arrival.received.block().len();
+        is_full && arrival.phase != Phase::Skip
+    }
+
+    /// Moves the message that waits to a free seat, for this inbox; false if there is none.
+    pub(crate) fn seat(&mut self, route: u16) -> bool {
+        let arrival = &mut self.arrival;
+        let (mut free, mut at_most_once) = (None, 0);
+        let len = self.seats.len();
+        for received in self.seats.iter_mut().flatten() {
+            if !received.waits {
+                free = Some(received);
+            } else if received.token.is_none() {
+                at_most_once += 1;
+            }
         }
-    }
-
-    /// Moves the message that waits to a free seat; false if there is none.
-    pub(crate) fn seat(&mut self) -> bool {
-        let QoS::AtLeastOnce = self.arrival.received.qos() else {
-            // half of the seats at most: a flood of QoS 0 must not keep QoS 1 out
-            let is_qos_0 =
-                |received: &&&mut Received<'a>| received.waits && received.token.is_none();
-            let taken = self.seats.iter().flatten().filter(is_qos_0).count();
-            return taken < self.seats.len() - self.seats.len() / 2 && self.take_seat();
-        };
-        self.take_seat()
-    }
-
-    fn take_seat(&mut self) -> bool {
-        let mut seats = self.seats.iter_mut().flatten();
-        let Some(seat) = seats.find(|received| !received.waits) else {
+        // half of the seats at most: a flood of QoS 0 must not keep QoS 1 out
+        let may = arrival.received.token.is_some() || at_most_once < len.div_ceil(2);
+        let Some(free) = free.filter(|_| may) else {
             return false;
         };
-        let arrival = &mut self.arrival;
         self.newest = self.newest.wrapping_add(1);
+        let beginning = &mut *arrival.received;
+        beginning.route = route;
+        beginning.number = self.newest;
+        beginning.waits = true;
+        let token = beginning.token;
+        core::mem::swap(free, &mut arrival.received);
+        // its further bytes, if there are any, come into the other block
         arrival.received.number = self.newest;
-        let token = arrival.received.token;
-        core::mem::swap(seat, &mut arrival.received);
+        arrival.received.token = token;
         arrival.from = 0;
         arrival.to = 0;
-        arrival.phase = Phase::Idle;
-        if arrival.left > 0 {
-            // its further bytes come into the other block
-            arrival.received.number = self.newest;
-            arrival.received.token = token;
-            arrival.phase = Phase::Stream;
-        }
+        arrival.phase = match arrival.left {
+            0 => Phase::Skip,
+            _ => Phase::Stream,
+        };
         true
     }
 
@@ -267,10 +250,9 @@ impl<'a> Queue<'a> {
     pub(crate) fn drop_arrival(&mut self, dropped: &mut u32) -> Option<AckToken> {
         let arrival = &mut self.arrival;
         let Received { token, number, .. } = *arrival.received;
-        arrival.received.waits = false;
-        let is_lost = match arrival.phase {
-            Phase::Idle | Phase::Skip => return None,
-            Phase::Head | Phase::Parked => true,
+        let is_lost = match core::mem::replace(&mut arrival.phase, Phase::Skip) {
+            Phase::Skip => return None,
+            Phase::Head => true,
             // nobody has its beginning yet: then nobody needs it
             Phase::Stream => self.seats.iter_mut().flatten().any(|received| {
                 let is_it = received.waits && received.number == number;
@@ -281,10 +263,6 @@ impl<'a> Queue<'a> {
         if is_lost && token.is_none() {
             *dropped = dropped.wrapping_add(1);
         }
-        arrival.phase = match arrival.left {
-            0 => Phase::Idle,
-            _ => Phase::Skip,
-        };
         token
     }
 
@@ -292,38 +270,41 @@ impl<'a> Queue<'a> {
     pub(crate) fn handle_closed(&mut self, dropped: &mut u32) {
         self.drop_arrival(dropped);
         self.arrival.left = 0;
-        self.arrival.phase = Phase::Idle;
     }
 
-    /// Forgets, of the messages that wait, those that come again if the session goes on, and those of subscriptions that
-    /// are over. The others stay: no broker sends them again.
-    pub(crate) fn handle_connected(&mut self, goes_on: bool, is_over: impl Fn(u16) -> bool) {
+    /// The messages that wait stay, since no broker sends them again; but if the session goes on, it does so with those
+    /// of its last connection.
+    pub(crate) fn handle_connected(&mut self, goes_on: bool) {
         for received in self.seats.iter_mut().flatten() {
-            received.waits &= !(goes_on && received.comes_again || is_over(received.route));
+            received.waits &= !(goes_on && received.comes_again);
             received.comes_again = false;
         }
     }
 
-    /// Drops the QoS 0 messages for an inbox that nobody has any more.
-    pub(crate) fn drop_at_most_once(&mut self, route: u16, dropped: &mut u32) {
-        let arrival = &mut self.arrival;
-        let is_its = |received: &Received<'_>| received.route == route && received.token.is_none();
-        // the block of a stream is not that of its beginning, and has the number of that; no other has that of one that waits
-        let mut ends = arrival.phase != Phase::Stream && is_its(arrival.received);
+    /// Has each message that waits wait for the inbox that `choose` says for it; those for none go.
+    pub(crate) fn sort(
+        &mut self,
+        choose: impl Fn(&Received<'_>) -> Option<u16>,
+        mut settle: impl FnMut(Option<AckToken>),
+    ) {
         for received in self.seats.iter_mut().flatten() {
-            if received.waits && is_its(received) {
-                received.waits = false;
-                *dropped = dropped.wrapping_add(1);
-                ends |= received.number == arrival.received.number;
+            if !received.waits {
+                continue;
             }
-        }
-        if ends {
-            self.drop_arrival(dropped);
+            if let Some(route) = choose(received) {
+                received.route = route;
+                continue;
+            }
+            received.waits = false;
+            settle(received.token);
+            if self.arrival.is_rest_of(received.number) {
+                self.arrival.phase = Phase::Skip;
+            }
         }
     }
 
     /// The oldest message for an inbox.
-    pub(crate) fn take(&mut self, is_for_it: impl Fn(u16) -> bool) -> Option<&'a mut Received<'a>> {
+    pub(crate) fn take(&mut self, route: u16) -> Option<&'a mut Received<'a>> {
         let mut oldest = None;
         // it is the one that is furthest behind the newest
         let mut distance = 0;
@@ -332,7 +313,7 @@ impl<'a> Queue<'a> {
                 continue;
             };
             let behind = self.newest.wrapping_sub(received.number);
-            if behind >= distance && is_for_it(received.route) {
+            if behind >= distance && received.route == route {
                 distance = behind;
                 oldest = Some(seat);
             }
@@ -343,24 +324,20 @@ impl<'a> Queue<'a> {
     }
 
     /// The application gives back what it got by [`take`](Self::take); its token if it has one.
-    pub(crate) fn give_back(
-        &mut self,
-        received: &'a mut Received<'a>,
-        dropped: &mut u32,
-    ) -> Option<AckToken> {
+    pub(crate) fn give_back(&mut self, received: &'a mut Received<'a>) -> Option<AckToken> {
         let Received { number, token, .. } = *received;
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.is_none()) {
             *seat = Some(received);
         }
-        if self.is_streamed(number) {
-            self.drop_arrival(dropped);
+        if self.arrival.is_rest_of(number) {
+            self.arrival.phase = Phase::Skip;
         }
         token
     }
 
     /// Whether the rest of this message can still come.
     pub(crate) fn is_streamed(&self, number: u32) -> bool {
-        self.arrival.phase == Phase::Stream && self.arrival.received.number == number
+        self.arrival.is_rest_of(number)
     }
 
     /// Reads of the current stream what is there.
@@ -373,7 +350,7 @@ impl<'a> Queue<'a> {
             arrival.from = 0;
             arrival.to = 0;
             if arrival.left == 0 {
-                arrival.phase = Phase::Idle;
+                arrival.phase = Phase::Skip;
             }
         }
         n
@@ -392,37 +369,5 @@ impl<'a> Queue<'a> {
             }
         }
         is_any_free && waiting * 2 <= self.seats.len()
-    }
-
-    /// Has what matches no subscription, and waits for an inbox or a seat, wait for this one if it matches.
-    pub(crate) fn claim(&mut self, route: u16, filter: TopicFilter<'_>) {
-        let arriving = Some(&mut self.arrival.received);
-        for received in self.seats.iter_mut().flatten().chain(arriving) {
-            if received.waits_for(UNMATCHED) && filter.matches(received.topic()) {
-                received.route = route;
-            }
-        }
-    }
-
-    /// Has what waits for one inbox wait for the one that `choose` says for its topic. Nothing for it is
-    /// arriving.
-    pub(crate) fn assign(&mut self, from: u16, choose: impl Fn(TopicName<'_>) -> u16) {
-        for received in self.seats.iter_mut().flatten() {
-            if received.waits_for(from) {
-                received.route = choose(received.topic());
-            }
-        }
-    }
-
-    /// Removes a message that waits for an inbox; its token if it has one.
-    pub(crate) fn remove(&mut self, route: u16, dropped: &mut u32) -> Option<Option<AckToken>> {
-        let mut seats = self.seats.iter_mut().flatten();
-        let received = seats.find(|received| received.waits_for(route))?;
-        received.waits = false;
-        let Received { number, token, .. } = **received;
-        if self.is_streamed(number) {
-            self.drop_arrival(dropped);
-        }
-        Some(token)
     }
 }

@@ -1,9 +1,9 @@
 //! Subscriptions: which inbox a message is for, and what the broker is to be asked for.
 
-use mqtt_codec::wire::{QoS, SessionPresent, SubAckCode, TopicFilter, TopicName};
+use mqtt_codec::wire::{QoS, SubAckCode, TopicFilter, TopicName};
 
 use super::item::{Packet, What};
-use crate::{Limit, SubscribeError};
+use crate::{Limit, SubscribeError, Unmatched};
 
 /// Stands for messages that match no subscription.
 pub(crate) const UNMATCHED: u16 = u16::MAX;
@@ -13,6 +13,8 @@ pub(crate) struct Routes<'a> {
     routes: &'a mut [Route<'a>],
     /// For SUBSCRIBE and UNSUBSCRIBE, while the session has none of them.
     packets: [Option<&'a mut Packet<'a>>; REQUESTS],
+    unmatched: Unmatched,
+    pub(crate) unmatched_holder: Holder,
 }
 
 /// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
@@ -43,8 +45,10 @@ pub(crate) enum Stage {
 /// Who has the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// Nobody any more.
+    /// Nobody any more; its subscription goes on.
     Nobody,
+    /// Nobody any more; its subscription ends.
+    Never,
     /// Nobody yet: it was declared.
     Declared,
     Somebody,
@@ -52,7 +56,7 @@ pub(crate) enum Holder {
 
 /// What a topic belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Match {
+enum Match {
     Route(u16, Holder),
     /// A subscription that has ended in this session, and no other.
     Ended,
@@ -72,10 +76,13 @@ impl<'a> Routes<'a> {
     pub(crate) fn new(
         routes: &'a mut [Route<'a>],
         packets: &'a mut [Packet<'a>; REQUESTS],
+        unmatched: Unmatched,
     ) -> Self {
         Self {
             routes,
             packets: packets.each_mut().map(Some),
+            unmatched,
+            unmatched_holder: Holder::Declared,
         }
     }
 
@@ -87,8 +94,28 @@ impl<'a> Routes<'a> {
         self.get(index).map_or(Stage::Left, |route| route.stage)
     }
 
-    pub(crate) fn holder(&self, index: u16) -> Option<Holder> {
-        Some(self.routes.get(usize::from(index))?.holder)
+    /// Whether somebody reads this inbox.
+    pub(crate) fn is_read(&self, index: u16) -> bool {
+        let route = self.routes.get(usize::from(index));
+        route.map_or(self.unmatched_holder, |route| route.holder) == Holder::Somebody
+    }
+
+    /// Whether somebody reads the inbox of this subscription, and it was not refused.
+    pub(crate) fn has_somebody(&self, index: u16) -> bool {
+        let route = self.routes.get(usize::from(index));
+        route.is_some_and(|r| r.holder == Holder::Somebody && r.stage != Stage::Refused)
+    }
+
+    /// The inbox that has to get a message, or to wait for one; `None` if nobody is to get it.
+    pub(crate) fn inbox_for(&self, topic: TopicName<'_>, qos: QoS) -> Option<u16> {
+        let is_kept = qos == QoS::AtLeastOnce;
+        match self.matching(topic) {
+            Match::Route(index, Holder::Somebody) => Some(index),
+            Match::Route(index, Holder::Declared) => is_kept.then_some(index),
+            Match::Route(_, Holder::Nobody) => is_kept.then_some(UNMATCHED),
+            Match::None if is_kept && self.unmatched == Unmatched::Hold => Some(UNMATCHED),
+            _ => (self.unmatched_holder == Holder::Somebody).then_some(UNMATCHED),
+        }
     }
 
     /// The subscription to this filter, in whatever stage.
@@ -178,7 +205,7 @@ impl<'a> Routes<'a> {
     }
 
     /// The first subscription that this topic matches, with who has its inbox.
-    pub(crate) fn matching(&self, topic: TopicName<'_>) -> Match {
+    fn matching(&self, topic: TopicName<'_>) -> Match {
         let mut found = Match::None;
         for (index, route) in self.routes.iter().enumerate() {
             if route.filter.is_none_or(|filter| !filter.matches(topic)) {
@@ -224,10 +251,9 @@ impl<'a> Routes<'a> {
     }
 
     /// Of the subscriptions that were to end in a session that is lost, nothing is left.
-    pub(crate) fn handle_connected(&mut self, session: SessionPresent) {
+    pub(crate) fn handle_lost(&mut self) {
         for route in self.routes.iter_mut() {
             match route.stage {
-                _ if session == SessionPresent::Present => {}
                 Stage::Unwanted => route.leave(),
                 Stage::Left if route.is_free() => *route = Route::EMPTY,
                 _ => {}
@@ -235,45 +261,29 @@ impl<'a> Routes<'a> {
         }
     }
 
-    pub(crate) fn is_free(&self, index: u16) -> bool {
-        let route = self.routes.get(usize::from(index));
-        route.is_some_and(Route::is_free)
-    }
-
-    /// The subscription that was refused, if it was.
-    pub(crate) fn handle_suback(
-        &mut self,
-        packet: &'a mut Packet<'a>,
-        code: Option<SubAckCode>,
-    ) -> Option<u16> {
-        let (index, route) = self.answered(packet, Stage::Asked)?;
-        if let Some(SubAckCode::Granted(_)) = code {
-            route.stage = Stage::Granted;
-            return None;
+    pub(crate) fn handle_suback(&mut self, packet: &'a mut Packet<'a>, code: Option<SubAckCode>) {
+        if let Some(route) = self.answered(packet, Stage::Asked) {
+            route.stage = match code {
+                Some(SubAckCode::Granted(_)) => Stage::Granted,
+                _ => Stage::Refused,
+            };
         }
-        route.stage = Stage::Refused;
-        Some(index)
     }
 
-    /// The subscription that has ended, if nobody has the inbox.
-    pub(crate) fn handle_unsuback(&mut self, packet: &'a mut Packet<'a>) -> Option<u16> {
-        let (index, route) = self.answered(packet, Stage::Leaving)?;
-        route.leave();
-        route.is_free().then_some(index)
+    pub(crate) fn handle_unsuback(&mut self, packet: &'a mut Packet<'a>) {
+        if let Some(route) = self.answered(packet, Stage::Leaving) {
+            route.leave();
+        }
     }
 
     /// The subscription that an answer is for, unless its place has another one by now.
-    fn answered(
-        &mut self,
-        packet: &'a mut Packet<'a>,
-        stage: Stage,
-    ) -> Option<(u16, &mut Route<'a>)> {
+    fn answered(&mut self, packet: &'a mut Packet<'a>, stage: Stage) -> Option<&mut Route<'a>> {
         let (index, filter) = (packet.index, packet.request());
         if let Some(place) = self.packets.iter_mut().find(|place| place.is_none()) {
             *place = Some(packet);
         }
         let route = self.get(index)?;
-        (route.filter == filter && route.stage == stage).then_some((index, route))
+        (route.filter == filter && route.stage == stage).then_some(route)
     }
 
     fn next(&mut self, from: Stage, to: Stage) -> Option<&'a mut Packet<'a>> {

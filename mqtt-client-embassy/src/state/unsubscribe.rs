@@ -1,6 +1,6 @@
 //! The end of subscriptions.
 
-use super::{Packet, Routes, Settlement, Stage, State};
+use super::{Holder, Packet, Routes, Stage, State};
 use crate::SessionStart;
 
 /// What a client does whose subscriptions may end: by [`Client::unsubscribe`](crate::Client::unsubscribe), or with their
@@ -13,21 +13,24 @@ pub(crate) struct Unsubscribing {
     pub(super) next: for<'a> fn(&mut Routes<'a>) -> Option<&'a mut Packet<'a>>,
     /// It was answered.
     pub(super) handle_unsuback: for<'a> fn(&mut State<'a>, &'a mut Packet<'a>),
+    /// The broker has begun a new session.
+    pub(super) handle_lost: fn(&mut State<'_>),
 }
 
 pub(crate) static UNSUBSCRIBING: Unsubscribing = Unsubscribing {
     detach: |state, index| state.end_with_inbox(index),
     next: |routes| routes.next_unsubscribe(),
-    handle_unsuback: |state, packet| state.handle_unsuback(packet),
+    handle_unsuback: |state, packet| {
+        state.routes.handle_unsuback(packet);
+        state.sort();
+    },
+    handle_lost: |state| {
+        state.routes.handle_lost();
+        state.sort();
+    },
 };
 
-impl<'a> State<'a> {
-    fn handle_unsuback(&mut self, packet: &'a mut Packet<'a>) {
-        if let Some(route) = self.routes.handle_unsuback(packet) {
-            self.end_route(route);
-        }
-    }
-
+impl State<'_> {
     fn end_with_inbox(&mut self, index: u16) {
         let is_transient = self.session.config().start == SessionStart::Transient;
         // the next connection begins a session, and nothing is left to be sent in it
@@ -35,8 +38,10 @@ impl<'a> State<'a> {
         let Some(route) = self.routes.get(index) else {
             return;
         };
+        if is_transient {
+            route.holder = Holder::Never;
+        }
         match route.stage {
-            Stage::Left => return self.end_route(index),
             Stage::Refused => self.routes.free(index),
             Stage::Wanted if is_transient && is_unasked => self.routes.free(index),
             // once more, perhaps: the broker may have it
@@ -44,23 +49,6 @@ impl<'a> State<'a> {
                 route.stage = Stage::Unwanted;
             }
             _ => {}
-        }
-        if is_transient {
-            self.clear(index, Settlement::GivenUp);
-        }
-    }
-
-    /// What waits for a subscription that has ended is for another one that asks for it, or for nobody.
-    fn end_route(&mut self, route: u16) {
-        self.reassign(route, route);
-        self.clear(route, Settlement::Acknowledged);
-        self.wake_runner();
-    }
-
-    /// Removes what waits for an inbox that there is no more.
-    fn clear(&mut self, route: u16, settlement: Settlement) {
-        while let Some(token) = self.queue.remove(route, &mut self.stats.dropped) {
-            self.settle(token, settlement);
         }
     }
 }

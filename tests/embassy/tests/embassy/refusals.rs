@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use client_tests::{Setup, World};
-use mqtt_client_embassy::{QoS, SubscribeError};
+use mqtt_client_embassy::{QoS, SubscribeError, Unmatched};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -28,7 +28,7 @@ async fn earlier_run(world: &World) {
 }
 
 /// With a queue of 4 and these subscriptions, the first of which is refused.
-fn refused(world: &World, declared: &[&'static str]) -> TestClient {
+fn refused(world: &World, declared: &[&'static str], unmatched: Unmatched) -> TestClient {
     world.broker(|broker| broker.refused_filter = Some(declared[0]));
     let setup = Setup {
         declared: declared
@@ -37,7 +37,8 @@ fn refused(world: &World, declared: &[&'static str]) -> TestClient {
             .collect(),
         ..Setup::default()
     };
-    start_with::<4, 4, 2, 64, 256>(world, options(&setup)).0
+    let options = options(&setup).unmatched(unmatched);
+    start_with::<4, 4, 2, 64, 256>(world, options).0
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,7 +46,7 @@ async fn messages_go_to_the_next_subscription_if_the_first_is_refused() {
     run(async {
         let world = World::default();
         earlier_run(&world).await;
-        let client = refused(&world, &["#", "in"]);
+        let client = refused(&world, &["#", "in"], Unmatched::Hold);
         client.connected().await.unwrap();
         let mut inbox = client.inbox("in").unwrap();
         for n in 0..3_u8 {
@@ -63,7 +64,7 @@ async fn messages_of_a_refused_subscription_do_not_go_to_its_successor() {
     run(async {
         let world = World::default();
         earlier_run(&world).await;
-        let client = refused(&world, &["#"]);
+        let client = refused(&world, &["#"], Unmatched::Hold);
         client.connected().await.unwrap();
         let ended = client.inbox("#").unwrap().next().await.map(drop);
         assert_eq!(ended, Err(SubscribeError::Refused));
@@ -80,6 +81,19 @@ async fn messages_of_a_refused_subscription_do_not_go_to_its_successor() {
             let message = timeout(LONG, unmatched.next()).await.expect("it hangs");
             assert_eq!(message.unwrap().payload(), [n]);
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_refused_subscription_are_discarded_if_unmatched_ones_are() {
+    run(async {
+        let world = World::default();
+        earlier_run(&world).await;
+        let client = refused(&world, &["#"], Unmatched::Discard);
+        client.connected().await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.broker(|broker| broker.undelivered("client")), 0);
     })
     .await;
 }
