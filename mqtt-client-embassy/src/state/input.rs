@@ -1,9 +1,9 @@
 //! What the broker sends.
 
-use mqtt_codec::session::{Error, Event, Input, Instant, Message, Oversized};
+use mqtt_codec::session::{AckToken, Error, Event, Input, Instant, Message, Oversized};
 use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
-use super::{Packet, Reading, Received, Settlement, State, copy};
+use super::{Packet, Reading, Settlement, State, copy};
 use crate::{ConnectionState, PublishError, ReadError};
 
 /// What a step of [`State::take_input`] came to.
@@ -63,7 +63,6 @@ impl<'a> State<'a> {
                             return Err(Error::Oversized { remaining_length });
                         }
                         self.settle(message.token, Settlement::Acknowledged);
-                        self.queue.skip(message.payload_len);
                         let topic = Some(message.topic);
                         Brought::Oversized {
                             topic,
@@ -147,7 +146,7 @@ impl<'a> State<'a> {
             let qos = received.qos();
             // a stream would wait for its reader, whom the answer behind it may have to wake
             let may_wait = is_whole || !self.discards;
-            let inbox = self.routes.inbox_for(received.topic(), qos);
+            let inbox = self.routes.inbox_for(received);
             let is_lost =
                 qos == QoS::AtMostOnce && (self.discards || self.reading == Reading::Yielded);
             match inbox.filter(|_| may_wait) {
@@ -161,8 +160,8 @@ impl<'a> State<'a> {
                     }
                 }
                 _ => {
-                    let token = self.queue.drop_arrival(&mut self.stats.dropped);
-                    self.settle(token, Settlement::Acknowledged);
+                    let token = self.queue.skip();
+                    self.discard(token);
                 }
             }
         }
@@ -195,16 +194,17 @@ impl<'a> State<'a> {
     /// Has each message that waits wait for the inbox that it is for by now; what nobody is to get is acknowledged and
     /// dropped.
     pub(crate) fn sort(&mut self) {
-        let choose = |received: &Received<'_>| match self.routes.has_somebody(received.route()) {
-            true => Some(received.route()),
-            false => self.routes.inbox_for(received.topic(), received.qos()),
-        };
-        self.queue.sort(choose, |token| match token {
-            Some(token) => {
-                self.session.acknowledge(token);
-            }
-            None => self.stats.dropped = self.stats.dropped.wrapping_add(1),
-        });
+        while let Some(token) = self.queue.sort(&self.routes) {
+            self.discard(token);
+        }
+    }
+
+    /// Nobody gets this message.
+    fn discard(&mut self, token: Option<AckToken>) {
+        if token.is_none() {
+            self.stats.dropped = self.stats.dropped.wrapping_add(1);
+        }
+        self.settle(token, Settlement::Acknowledged);
     }
 
     /// Reads on although the consumers stall.

@@ -8,7 +8,7 @@
 use mqtt_codec::session::{AckToken, Message};
 use mqtt_codec::wire::{Dup, QoS, Retain, TopicName};
 
-use super::copy;
+use super::{Routes, UNMATCHED, copy};
 
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
@@ -27,7 +27,7 @@ pub(crate) struct Received<'a> {
     block: Option<&'a mut [u8]>,
     payload_len: u32,
     topic_len: u16,
-    route: u16,
+    inbox: u16,
     token: Option<AckToken>,
     retain: Retain,
     dup: Dup,
@@ -45,7 +45,7 @@ impl<'a> Received<'a> {
         block: None,
         payload_len: 0,
         topic_len: 0,
-        route: 0,
+        inbox: 0,
         token: None,
         retain: Retain::No,
         dup: Dup::First,
@@ -78,8 +78,9 @@ impl<'a> Received<'a> {
         self.payload_len
     }
 
-    pub(crate) const fn route(&self) -> u16 {
-        self.route
+    /// The number of its subscription, or [`UNMATCHED`].
+    pub(crate) const fn inbox(&self) -> u16 {
+        self.inbox
     }
 
     /// What tells it from others.
@@ -135,10 +136,7 @@ impl Arrival<'_> {
 
 impl<'a> Queue<'a> {
     /// Of messages that have their blocks.
-    pub(crate) const fn new(
-        seats: &'a mut [Seat<'a>],
-        arriving: &'a mut Received<'a>,
-    ) -> Self {
+    pub(crate) const fn new(seats: &'a mut [Seat<'a>], arriving: &'a mut Received<'a>) -> Self {
         Self {
             seats,
             arrival: Arrival {
@@ -156,30 +154,34 @@ impl<'a> Queue<'a> {
         self.seats.len()
     }
 
-    /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block.
+    /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block:
+    /// then it is passed over.
     pub(crate) fn begin(&mut self, message: &Message<'_>) -> bool {
         let topic = message.topic.as_bytes();
         let arrival = &mut self.arrival;
         let received = &mut *arrival.received;
-        if topic.len() > received.block().len() {
-            return false;
-        }
-        arrival.to = copy(received.block.as_deref_mut().unwrap_or_default(), topic);
+        let block = received.block.as_deref_mut().unwrap_or_default();
+        let fits = topic.len() <= block.len();
+        arrival.to = copy(block, topic);
         arrival.left = message.payload_len;
+        arrival.phase = match fits {
+            true => Phase::Head,
+            false => Phase::Skip,
+        };
         received.payload_len = message.payload_len;
         received.topic_len = topic.len() as u16;
+        received.inbox = UNMATCHED;
         received.token = message.token;
         received.comes_again = message.token.is_some();
         received.retain = message.retain;
         received.dup = message.dup;
-        arrival.phase = Phase::Head;
-        true
+        fits
     }
 
-    /// Begins a message that nobody gets.
-    pub(crate) fn skip(&mut self, payload_len: u32) {
-        self.arrival.left = payload_len;
+    /// Passes over the rest of the message that arrives; its token if it has one.
+    pub(crate) fn skip(&mut self) -> Option<AckToken> {
         self.arrival.phase = Phase::Skip;
+        self.arrival.received.token
     }
 
     /// Takes the next bytes of the payload; returns how many it took.
@@ -210,7 +212,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Moves the message that waits to a free seat, for this inbox; false if there is none.
-    pub(crate) fn seat(&mut self, route: u16) -> bool {
+    pub(crate) fn seat(&mut self, inbox: u16) -> bool {
         let arrival = &mut self.arrival;
         let (mut free, mut at_most_once) = (None, 0);
         let len = self.seats.len();
@@ -228,7 +230,7 @@ impl<'a> Queue<'a> {
         };
         self.newest = self.newest.wrapping_add(1);
         let beginning = &mut *arrival.received;
-        beginning.route = route;
+        beginning.inbox = inbox;
         beginning.number = self.newest;
         beginning.waits = true;
         let token = beginning.token;
@@ -281,30 +283,29 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Has each message that waits wait for the inbox that `choose` says for it; those for none go.
-    pub(crate) fn sort(
-        &mut self,
-        choose: impl Fn(&Received<'_>) -> Option<u16>,
-        mut settle: impl FnMut(Option<AckToken>),
-    ) {
+    /// Has each message that waits wait for its inbox; removes one that nobody gets, whose token it returns, if it has
+    /// one. To be called until there is none.
+    pub(crate) fn sort(&mut self, routes: &Routes<'_>) -> Option<Option<AckToken>> {
         for received in self.seats.iter_mut().flatten() {
             if !received.waits {
                 continue;
             }
-            if let Some(route) = choose(received) {
-                received.route = route;
-                continue;
-            }
-            received.waits = false;
-            settle(received.token);
-            if self.arrival.is_rest_of(received.number) {
-                self.arrival.phase = Phase::Skip;
+            match routes.inbox_for(received) {
+                Some(inbox) => received.inbox = inbox,
+                None => {
+                    received.waits = false;
+                    if self.arrival.is_rest_of(received.number) {
+                        self.arrival.phase = Phase::Skip;
+                    }
+                    return Some(received.token);
+                }
             }
         }
+        None
     }
 
     /// The oldest message for an inbox.
-    pub(crate) fn take(&mut self, route: u16) -> Option<&'a mut Received<'a>> {
+    pub(crate) fn take(&mut self, inbox: u16) -> Option<&'a mut Received<'a>> {
         let mut oldest = None;
         // it is the one that is furthest behind the newest
         let mut distance = 0;
@@ -313,7 +314,7 @@ impl<'a> Queue<'a> {
                 continue;
             };
             let behind = self.newest.wrapping_sub(received.number);
-            if behind >= distance && received.route == route {
+            if behind >= distance && received.inbox == inbox {
                 distance = behind;
                 oldest = Some(seat);
             }
@@ -364,7 +365,7 @@ impl<'a> Queue<'a> {
             match seat {
                 None => return false,
                 Some(received) if !received.waits => is_any_free = true,
-                Some(received) if is_read(received.route) => waiting += 1,
+                Some(received) if is_read(received.inbox) => waiting += 1,
                 Some(_) => {}
             }
         }

@@ -1,8 +1,11 @@
 //! Subscriptions: which inbox a message is for, and what the broker is to be asked for.
 
-use mqtt_codec::wire::{QoS, SubAckCode, TopicFilter, TopicName};
+use mqtt_codec::wire::{QoS, SubAckCode, TopicFilter};
 
-use super::item::{Packet, What};
+use super::{
+    Received,
+    item::{Packet, What},
+};
 use crate::{Limit, SubscribeError, Unmatched};
 
 /// Stands for messages that match no subscription.
@@ -54,15 +57,6 @@ pub(crate) enum Holder {
     Somebody,
 }
 
-/// What a topic belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Match {
-    Route(u16, Holder),
-    /// A subscription that has ended in this session, and no other.
-    Ended,
-    None,
-}
-
 impl Route<'_> {
     pub(crate) const EMPTY: Self = Self {
         filter: None,
@@ -100,22 +94,31 @@ impl<'a> Routes<'a> {
         route.map_or(self.unmatched_holder, |route| route.holder) == Holder::Somebody
     }
 
-    /// Whether somebody reads the inbox of this subscription, and it was not refused.
-    pub(crate) fn has_somebody(&self, index: u16) -> bool {
-        let route = self.routes.get(usize::from(index));
-        route.is_some_and(|r| r.holder == Holder::Somebody && r.stage != Stage::Refused)
-    }
-
-    /// The inbox that has to get a message, or to wait for one; `None` if nobody is to get it.
-    pub(crate) fn inbox_for(&self, topic: TopicName<'_>, qos: QoS) -> Option<u16> {
-        let is_kept = qos == QoS::AtLeastOnce;
-        match self.matching(topic) {
-            Match::Route(index, Holder::Somebody) => Some(index),
-            Match::Route(index, Holder::Declared) => is_kept.then_some(index),
-            Match::Route(_, Holder::Nobody) => is_kept.then_some(UNMATCHED),
-            Match::None if is_kept && self.unmatched == Unmatched::Hold => Some(UNMATCHED),
-            _ => (self.unmatched_holder == Holder::Somebody).then_some(UNMATCHED),
+    /// The inbox that a message is for, or waits for; `None` if nobody is to get it.
+    pub(crate) fn inbox_for(&self, received: &Received<'_>) -> Option<u16> {
+        let its = self.routes.get(usize::from(received.inbox()));
+        if its.is_some_and(|its| its.holder == Holder::Somebody && its.stage != Stage::Refused) {
+            return Some(received.inbox());
         }
+        let is_kept = received.qos() == QoS::AtLeastOnce;
+        let mut is_held = is_kept && self.unmatched == Unmatched::Hold;
+        for (route, index) in self.routes.iter().zip(0..) {
+            if route
+                .filter
+                .is_none_or(|filter| !filter.matches(received.topic()))
+            {
+                continue;
+            }
+            match (route.stage, route.holder) {
+                (Stage::Refused, _) => {}
+                // what the broker goes on to deliver for it
+                (Stage::Left, _) | (_, Holder::Never) => is_held = false,
+                (_, Holder::Somebody) => return Some(index),
+                (_, Holder::Declared) => return is_kept.then_some(index),
+                (_, Holder::Nobody) => return is_kept.then_some(UNMATCHED),
+            }
+        }
+        (is_held || self.unmatched_holder == Holder::Somebody).then_some(UNMATCHED)
     }
 
     /// The subscription to this filter, in whatever stage.
@@ -204,22 +207,6 @@ impl<'a> Routes<'a> {
         }
     }
 
-    /// The first subscription that this topic matches, with who has its inbox.
-    fn matching(&self, topic: TopicName<'_>) -> Match {
-        let mut found = Match::None;
-        for (index, route) in self.routes.iter().enumerate() {
-            if route.filter.is_none_or(|filter| !filter.matches(topic)) {
-                continue;
-            }
-            match route.stage {
-                Stage::Left => found = Match::Ended,
-                Stage::Refused => {}
-                _ => return Match::Route(index as u16, route.holder),
-            }
-        }
-        found
-    }
-
     /// The next SUBSCRIBE that the broker has not acknowledged in its present session.
     pub(crate) fn next_subscribe(&mut self) -> Option<&'a mut Packet<'a>> {
         self.next(Stage::Wanted, Stage::Asked)
@@ -231,9 +218,8 @@ impl<'a> Routes<'a> {
 
     /// Whether every subscription is answered.
     pub(crate) fn are_settled(&self) -> bool {
-        !self.routes.iter().any(|route| {
-            route.filter.is_some() && matches!(route.stage, Stage::Wanted | Stage::Asked)
-        })
+        let mut stages = self.routes.iter().map(|route| route.stage);
+        !stages.any(|stage| matches!(stage, Stage::Wanted | Stage::Asked))
     }
 
     /// Whether no SUBSCRIBE or UNSUBSCRIBE awaits its answer.
@@ -283,12 +269,13 @@ impl<'a> Routes<'a> {
             *place = Some(packet);
         }
         let route = self.get(index)?;
-        (route.filter == filter && route.stage == stage).then_some(route)
+        let asked = route.filter.zip(filter)?;
+        let is_it = core::ptr::eq(asked.0.as_str(), asked.1.as_str());
+        (is_it && route.stage == stage).then_some(route)
     }
 
     fn next(&mut self, from: Stage, to: Stage) -> Option<&'a mut Packet<'a>> {
-        let is_next = |route: &Route<'_>| route.filter.is_some() && route.stage == from;
-        let index = self.routes.iter().position(is_next)?;
+        let index = self.routes.iter().position(|route| route.stage == from)?;
         let route = self.routes.get_mut(index)?;
         let filter = route.filter?;
         let packet = self.packets.iter_mut().find_map(Option::take)?;
