@@ -145,19 +145,15 @@ impl<'a> State<'a> {
         if let Some((received, is_whole)) = self.queue.parked() {
             let qos = received.qos();
             // a stream would wait for its reader, whom the answer behind it may have to wake
-            let may_wait = is_whole || !self.discards;
-            let inbox = self.routes.inbox_for(received);
-            let is_lost =
-                qos == QoS::AtMostOnce && (self.discards || self.reading == Reading::Yielded);
-            match inbox.filter(|_| may_wait) {
-                Some(inbox) if self.queue.seat(inbox) => {
+            let may_seat = is_whole || !self.discards;
+            match self.routes.inbox_for(received) {
+                Some(inbox) if may_seat && self.queue.seat(inbox) => {
                     self.stats.received = self.stats.received.wrapping_add(1);
                     self.wakers.wake();
                 }
-                Some(_) if !is_lost => {
-                    if qos == QoS::AtMostOnce {
-                        held = Reading::Yields;
-                    }
+                Some(_) if qos == QoS::AtLeastOnce => {}
+                Some(_) if !self.discards && self.reading != Reading::Yielded => {
+                    held = Reading::Yields;
                 }
                 _ => {
                     let token = self.queue.skip();

@@ -212,6 +212,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Moves the message that waits to a free seat, for this inbox; false if there is none.
+    #[inline(never)]
     pub(crate) fn seat(&mut self, inbox: u16) -> bool {
         let arrival = &mut self.arrival;
         let (mut free, mut at_most_once) = (None, 0);
