@@ -96,10 +96,11 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 let mut transport = {
                     let open_at = later(Instant::now(), pause);
                     let deadline = later(open_at, span(self.options.config.connect_timeout));
-                    let opening = async {
-                        poll_fn(|cx| poll_due(open_at, cx)).await;
-                        self.connector.connect().await
-                    };
+                    let mut connecting = pin!(self.connector.connect());
+                    let opening = poll_fn(move |cx| match poll_due(open_at, cx) {
+                        Poll::Ready(()) => connecting.as_mut().poll(cx),
+                        Poll::Pending => Poll::Pending,
+                    });
                     match unless_stopped(shared, deadline, pin!(opening)).await {
                         Ok(Ok(transport)) => transport,
                         Ok(Err(error)) => break 'connection DisconnectReason::Connect(error),
