@@ -396,12 +396,12 @@ fn poll_woken<'a, M: RawMutex>(
     cx: &mut Context<'_>,
 ) -> Poll<Woken> {
     let now = Instant::now();
-    let (stop_at, has_changed) =
-        shared.with(|state| (state.leave_if_due(now), state.poll_changed(cx)));
-    if stop_at <= now {
+    let (due, has_changed) =
+        shared.with(|state| (state.leave_if_due(now, due), state.poll_changed(cx)));
+    let Some(due) = due else {
         return Poll::Ready(Woken::Stopped);
-    }
-    match poll_due(stop_at.min(due), cx) {
+    };
+    match poll_due(due, cx) {
         Poll::Ready(()) => Poll::Ready(Woken::Due),
         Poll::Pending if has_changed && by_change => Poll::Ready(Woken::Changed),
         Poll::Pending => Poll::Pending,

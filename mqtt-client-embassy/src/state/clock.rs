@@ -30,30 +30,29 @@ impl State<'_> {
         self.leave = Some(Self::leave);
     }
 
-    /// Begins with the last words if it is time; when the client has to go on with its end after that.
-    pub(crate) fn leave_if_due(&mut self, clock: Instant) -> Instant {
+    /// Begins with the last words if it is time. When the runner is to look again, which is `due` at the latest; `None`
+    /// if the client has to end now.
+    pub(crate) fn leave_if_due(&mut self, now: Instant, due: Instant) -> Option<Instant> {
         match self.leave {
-            Some(leave) => leave(self, clock),
-            None => Instant::MAX,
+            Some(leave) => leave(self, now, due),
+            None => Some(due),
         }
     }
 
-    fn leave(&mut self, now: Instant) -> Instant {
-        let is_draining = self.stop == Stop::Draining;
+    fn leave(&mut self, now: Instant, due: Instant) -> Option<Instant> {
         let is_due = self.leaves_until <= now || self.is_drained();
-        if !is_draining || !is_due {
-            return self.leaves_until;
+        if self.stop == Stop::Draining && is_due {
+            self.session.disconnect();
+            // without a connection there is nobody to hear them
+            self.leaves_until = match self.session.wants_close() {
+                true => now,
+                false => now.saturating_add(LAST_WORDS),
+            };
+            self.stop = Stop::Leaving;
+            // the runner is to look, which may only be on its way to wait
+            self.changed = true;
         }
-        self.session.disconnect();
-        // without a connection there is nobody to hear them
-        self.leaves_until = match self.session.wants_close() {
-            true => now,
-            false => now.saturating_add(LAST_WORDS),
-        };
-        self.stop = Stop::Leaving;
-        // the runner is to look, which may only be on its way to wait
-        self.changed = true;
-        self.leaves_until
+        (self.leaves_until > now).then(|| self.leaves_until.min(due))
     }
 
     fn gives_up_late(&mut self) -> bool {

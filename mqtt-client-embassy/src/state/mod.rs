@@ -77,7 +77,7 @@ pub(crate) struct State<'a> {
     /// How long what may leave has for it.
     leaves_until: Instant,
     /// [`State::leave`], once the client is to end.
-    leave: Option<fn(&mut Self, Instant) -> Instant>,
+    leave: Option<fn(&mut Self, Instant, Instant) -> Option<Instant>>,
     /// Once there was a publisher who hands out a payload.
     supplying: Option<&'static Supplying>,
     awaited: Option<Awaited>,
