@@ -155,11 +155,13 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                         Turn::Close(transmit) => (transmit, true),
                         Turn::Wait { reads, due, yields } => {
                             // nothing to write: input, or whatever comes first
-                            let room = self.receive.get_mut(end..).unwrap_or_default();
-                            let room_len = room.len();
+                            let Some(room) = self.receive.get_mut(end..) else {
+                                // the last read has claimed more than it had room for
+                                break 'connection DisconnectReason::Transport(ErrorKind::Other);
+                            };
                             // however fast a peer sends, others have their turn
                             let yields = yields || reads_in_a_row >= READS;
-                            let reads = reads && !yields && room_len > 0;
+                            let reads = reads && !yields && !room.is_empty();
                             let mut rounds = if yields { ROUNDS } else { 0 };
                             let due = if yields { Instant::MIN } else { due };
                             let mut read = pin!(transport.read(room));
@@ -180,13 +182,8 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                                 Ok(Ok(0)) => {
                                     break 'connection DisconnectReason::ClosedByBroker;
                                 }
-                                Ok(Ok(n)) if n > room_len => {
-                                    break 'connection DisconnectReason::Transport(
-                                        ErrorKind::Other,
-                                    );
-                                }
                                 Ok(Ok(n)) => {
-                                    end += n;
+                                    end = end.saturating_add(n);
                                     reads_in_a_row += 1;
                                     continue;
                                 }
