@@ -118,15 +118,24 @@ impl<'a> State<'a> {
 
     /// Whether bytes may be taken from the receive buffer; holds reading up, or goes on with it.
     fn may_read(&mut self, now: Instant) -> bool {
-        let may = match self.reading {
-            Reading::Blocked => !self.session.is_ack_full(),
+        let before = self.reading;
+        self.reading = match before {
+            Reading::Blocked if self.session.is_ack_full() => Reading::Blocked,
+            Reading::Blocked => Reading::On,
             _ => self.seat(),
         };
-        if may && self.reading != Reading::On {
-            self.reading = Reading::On;
-            self.session.handle_resumed(now);
+        match (before, self.reading) {
+            (Reading::On, Reading::On) => {}
+            (_, Reading::On) => self.session.handle_resumed(now),
+            (Reading::On, held) => {
+                if held == Reading::Held {
+                    self.session.handle_paused();
+                }
+                self.wakers.wake();
+            }
+            _ => {}
         }
-        may
+        self.reading == Reading::On
     }
 
     /// Whether a QoS 0 message waits for room that its consumer, who may run on the same executor, could make. Asked
@@ -139,37 +148,33 @@ impl<'a> State<'a> {
         wants
     }
 
-    /// Finds a seat for what waits for one; false if nothing more can come before there is one.
-    fn seat(&mut self) -> bool {
-        let mut held = Reading::Held;
-        if let Some((received, is_whole)) = self.queue.parked() {
-            let qos = received.qos();
-            // a stream would wait for its reader, whom the answer behind it may have to wake
-            let may_seat = is_whole || !self.discards;
-            match self.routes.inbox_for(received) {
-                Some(inbox) if may_seat && self.queue.seat(inbox) => {
-                    self.stats.received = self.stats.received.wrapping_add(1);
-                    self.wakers.wake();
-                }
-                Some(_) if qos == QoS::AtLeastOnce => {}
-                Some(_) if !self.discards && self.reading != Reading::Yielded => {
-                    held = Reading::Yields;
-                }
-                _ => {
-                    let token = self.queue.skip();
-                    self.discard(token);
-                }
+    /// Finds a seat for what waits for one; whether anything more can come before there is one.
+    #[inline(never)]
+    fn seat(&mut self) -> Reading {
+        if !self.queue.is_blocked() {
+            return Reading::On;
+        }
+        let Some((received, is_whole)) = self.queue.parked() else {
+            return Reading::Held;
+        };
+        let qos = received.qos();
+        // a stream would wait for its reader, whom the answer behind it may have to wake
+        let may_seat = is_whole || !self.discards;
+        match self.routes.inbox_for(received) {
+            Some(inbox) if may_seat && self.queue.seat(inbox) => {
+                self.stats.received = self.stats.received.wrapping_add(1);
+                self.wakers.wake();
+            }
+            Some(_) if qos == QoS::AtLeastOnce => return Reading::Held,
+            Some(_) if !self.discards && self.reading != Reading::Yielded => {
+                return Reading::Yields;
+            }
+            _ => {
+                let token = self.queue.skip();
+                self.discard(token);
             }
         }
-        let is_blocked = self.queue.is_blocked();
-        if is_blocked && self.reading == Reading::On {
-            self.reading = held;
-            if held == Reading::Held {
-                self.session.handle_paused();
-            }
-            self.wakers.wake();
-        }
-        !is_blocked
+        Reading::On
     }
 
     fn handle_connected(&mut self, session: SessionPresent) {
@@ -196,6 +201,7 @@ impl<'a> State<'a> {
     }
 
     /// Nobody gets this message.
+    #[inline(never)]
     fn discard(&mut self, token: Option<AckToken>) {
         if token.is_none() {
             self.stats.dropped = self.stats.dropped.wrapping_add(1);

@@ -197,10 +197,10 @@ impl<'a> Queue<'a> {
         n
     }
 
-    /// The message that waits for a seat, and whether a block holds all of it.
+    /// The message that waits for a seat, if something is blocked, and whether a block holds all of it.
     pub(crate) fn parked(&self) -> Option<(&Received<'a>, bool)> {
         let arrival = &self.arrival;
-        let is_parked = arrival.phase == Phase::Head && self.is_blocked();
+        let is_parked = arrival.phase == Phase::Head;
         is_parked.then_some((&*arrival.received, arrival.left == 0))
     }
 
@@ -212,7 +212,6 @@ impl<'a> Queue<'a> {
     }
 
     /// Moves the message that waits to a free seat, for this inbox; false if there is none.
-    #[inline(never)]
     pub(crate) fn seat(&mut self, inbox: u16) -> bool {
         let arrival = &mut self.arrival;
         let (mut free, mut at_most_once) = (None, 0);
