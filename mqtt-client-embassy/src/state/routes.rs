@@ -126,8 +126,8 @@ impl<'a> Routes<'a> {
         let has = |route: &Route<'_>| {
             !route.is_free() && route.filter.is_some_and(|f| f.as_str() == filter)
         };
-        let index = self.routes.iter().position(has)?;
-        Some((index as u16, self.routes.get_mut(index)?))
+        let mut routes = (0..).zip(self.routes.iter_mut());
+        routes.find(|(_, route)| has(route))
     }
 
     /// Takes a free place.
@@ -275,12 +275,12 @@ impl<'a> Routes<'a> {
     }
 
     fn next(&mut self, from: Stage, to: Stage) -> Option<&'a mut Packet<'a>> {
-        let index = self.routes.iter().position(|route| route.stage == from)?;
-        let route = self.routes.get_mut(index)?;
+        let mut routes = self.routes.iter_mut().zip(0..);
+        let (route, index) = routes.find(|(route, _)| route.stage == from)?;
         let filter = route.filter?;
         let packet = self.packets.iter_mut().find_map(Option::take)?;
         route.stage = to;
-        packet.index = index as u16;
+        packet.index = index;
         packet.content = match to {
             Stage::Asked => What::Subscribe(filter, route.qos),
             _ => What::Unsubscribe(filter),
