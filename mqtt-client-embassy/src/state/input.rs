@@ -1,6 +1,6 @@
 //! What the broker sends.
 
-use mqtt_codec::session::{AckToken, Error, Event, Input, Instant, Message, Oversized};
+use mqtt_codec::session::{AckToken, Error, Event, Input, Instant, Oversized};
 use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
 use super::{Packet, Reading, Settlement, State, copy};
@@ -58,7 +58,7 @@ impl<'a> State<'a> {
                 match self.queue.begin(&message) {
                     true => Brought::Something,
                     false => {
-                        let remaining_length = remaining_length(&message);
+                        let remaining_length = message.remaining_length();
                         if self.session.config().oversized == Oversized::Close {
                             return Err(Error::Oversized { remaining_length });
                         }
@@ -273,11 +273,4 @@ impl<'a> State<'a> {
 pub(crate) enum Told {
     Suspect { topic_len: usize, attempts: u8 },
     Undeliverable { topic_len: usize, attempts: u8 },
-}
-
-/// Of the packet that brought it, which has the length of the topic and perhaps a packet id as well.
-fn remaining_length(message: &Message<'_>) -> u32 {
-    let others = if message.token.is_some() { 4 } else { 2 };
-    let len = message.topic.as_bytes().len() as u32 + others;
-    len.saturating_add(message.payload_len)
 }

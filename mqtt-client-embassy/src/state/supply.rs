@@ -8,7 +8,8 @@ use core::{
 };
 
 use embassy_time::{Duration, Instant, Timer};
-use mqtt_codec::wire::{Dup, EncodeError, PacketId, Retain, TopicName};
+use mqtt_codec::session::publish_len;
+use mqtt_codec::wire::{Dup, EncodeError, PacketId, QoS, Retain, TopicName};
 
 use super::{State, Ticket, clock::span, item::Payload};
 use crate::{Limit, PublishError};
@@ -44,12 +45,6 @@ const fn steps(at: Instant) -> u32 {
     (at.as_micros() >> STEP_BITS) as u32
 }
 
-/// Bytes of a PUBLISH at QoS 1 behind its fixed header beside topic and payload, and the most of all of them.
-const LENGTH_AND_ID: u32 = 4;
-const LONGEST: u32 = 268_435_455;
-/// Bytes of a PUBLISH at QoS 0 beside topic and payload, at most.
-const LONGEST_HEAD: u32 = 7;
-
 impl<'a> State<'a> {
     /// From now on there are publishers who hand out payloads.
     pub(crate) fn expect_supplies(&mut self) {
@@ -58,13 +53,13 @@ impl<'a> State<'a> {
 
     /// Whether a message whose payload of `len` bytes is supplied can be accepted, now or later.
     pub(crate) fn check_supplied(&self, topic: &str, len: u32) -> Result<(), PublishError> {
-        let topic = self.check(topic, 0)?.as_bytes().len() as u32;
+        let topic = self.check(topic, 0)?;
         if self.outbox.capacity() == 0 {
             return Err(PublishError::Limit(Limit::Outbox));
         }
-        match len.saturating_add(topic + LENGTH_AND_ID) > LONGEST {
-            true => Err(PublishError::Limit(Limit::Packet)),
-            false => Ok(()),
+        match publish_len(topic, QoS::AtLeastOnce, len) {
+            Some(_) => Ok(()),
+            None => Err(PublishError::Limit(Limit::Packet)),
         }
     }
 
@@ -213,11 +208,11 @@ impl<'a> State<'a> {
         let Some(transmit) = &mut self.transmit else {
             return Poll::Pending;
         };
-        let capacity = transmit.bytes.len() as u32;
+        let capacity = transmit.bytes.len();
         // what fits as a whole goes as a whole: dropped in its midst, it would cost the connection
-        let head = topic.as_bytes().len() as u32 + LONGEST_HEAD;
-        let whole = payload_len.saturating_add(head);
-        if whole <= capacity && whole > transmit.room().len() as u32 {
+        let whole = publish_len(topic, QoS::AtMostOnce, payload_len);
+        let whole = whole.map_or(usize::MAX, |len| len as usize);
+        if whole <= capacity && whole > transmit.room().len() {
             return Poll::Pending;
         }
         let begun = self
@@ -235,9 +230,7 @@ impl<'a> State<'a> {
                 self.wake_runner();
                 Poll::Ready(Ok(()))
             }
-            Err(EncodeError::BufferTooSmall { needed }) if needed <= capacity as usize => {
-                Poll::Pending
-            }
+            Err(EncodeError::BufferTooSmall { needed }) if needed <= capacity => Poll::Pending,
             Err(EncodeError::BufferTooSmall { .. }) => {
                 Poll::Ready(Err(PublishError::Limit(Limit::Buffer)))
             }

@@ -1,6 +1,6 @@
 use crate::wire::{Dup, PacketId, PacketType, QoS, Retain, SessionPresent, SubAckCodes, TopicName};
 
-use super::AckToken;
+use super::{AckToken, session::publish_remaining_length};
 
 /// What one step of [`Session::handle_input`](super::Session::handle_input) brought.
 #[derive(Debug)]
@@ -82,6 +82,14 @@ pub struct Message<'b> {
     pub payload_len: u32,
     /// To be acknowledged, at QoS 1.
     pub token: Option<AckToken>,
+}
+
+impl Message<'_> {
+    /// Bytes of its packet behind the fixed header.
+    #[must_use]
+    pub fn remaining_length(&self) -> u32 {
+        publish_remaining_length(self.topic, self.qos, self.payload_len)
+    }
 }
 
 /// What happened without input.

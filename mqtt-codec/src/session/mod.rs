@@ -30,6 +30,6 @@ pub use error::{EnqueueError, EnqueueReason, Error, Timeout, Violation};
 pub use event::{Change, Event, Input, Message, Next, PayloadRange, Transmit};
 pub use outbox::Kind;
 pub use ring::Slot;
-pub use session::Session;
+pub use session::{Session, publish_len};
 pub use storage::{Content, FixedStorage, Outgoing, Storage};
 pub use time::{Duration, Instant, TimeLimit};

@@ -1,6 +1,6 @@
 use core::borrow::Borrow;
 
-use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength, TopicFilter};
+use crate::wire::{FixedHeader, PacketId, QoS, RemainingLength, TopicFilter, TopicName};
 
 use super::link::{Link, Phase, Reading, Renewal};
 use super::outbox::{Kind, Outbox};
@@ -436,8 +436,7 @@ pub(super) fn remaining_length<H: Outgoing>(handle: &H, content: Content<'_>) ->
         Content::Publish {
             topic, payload_len, ..
         } => {
-            let head_len = 2 + topic.as_bytes().len() as u32 + 2;
-            return head_len.saturating_add(payload_len);
+            return publish_remaining_length(topic, QoS::AtLeastOnce, payload_len);
         }
         Content::Subscribe => 3,
         Content::Unsubscribe => 2,
@@ -445,6 +444,27 @@ pub(super) fn remaining_length<H: Outgoing>(handle: &H, content: Content<'_>) ->
     filters(handle).fold(2, |len: u32, (filter, _)| {
         len.saturating_add(extra + filter.as_str().len() as u32)
     })
+}
+
+/// Bytes of a PUBLISH; `None` if it would be too long for a packet.
+#[must_use]
+pub fn publish_len(topic: TopicName<'_>, qos: QoS, payload_len: u32) -> Option<u32> {
+    let body_len = publish_remaining_length(topic, qos, payload_len);
+    let length = RemainingLength::new(body_len)?;
+    Some(1 + length.encoded_len() as u32 + body_len)
+}
+
+pub(super) const fn publish_remaining_length(
+    topic: TopicName<'_>,
+    qos: QoS,
+    payload_len: u32,
+) -> u32 {
+    let id_len = match qos {
+        QoS::AtMostOnce => 0,
+        QoS::AtLeastOnce | QoS::ExactlyOnce => 2,
+    };
+    let head_len = 2 + topic.as_bytes().len() as u32 + id_len;
+    head_len.saturating_add(payload_len)
 }
 
 pub(super) fn filters<H: Outgoing>(handle: &H) -> impl Iterator<Item = (TopicFilter<'_>, QoS)> {

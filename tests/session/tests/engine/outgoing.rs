@@ -1,9 +1,11 @@
 //! What leaves, byte for byte, in whatever portions it is taken.
 
-use mqtt_codec::session::{Config, Content, FixedStorage, Identity, Instant, Outgoing, Session};
+use mqtt_codec::session::{
+    Config, Content, FixedStorage, Identity, Instant, Outgoing, Session, publish_len,
+};
 use mqtt_codec::wire::{
-    ClientId, Dup, EncodeError, Packet, PacketType, QoS, Retain, SessionPresent, TopicFilter,
-    TopicName,
+    ClientId, Delivery, Dup, EncodeError, Packet, PacketId, PacketType, PublishHeader, QoS, Retain,
+    SessionPresent, TopicFilter, TopicName,
 };
 use testkit::{AckOrder, Frame, Item, Pair, Script};
 
@@ -445,4 +447,35 @@ fn a_handle_that_becomes_too_long_is_noticed() {
     session.enqueue(Fickle(Rc::clone(&len))).unwrap();
     len.set(u32::MAX);
     session.poll_transmit();
+}
+
+#[test]
+fn the_length_of_a_publish_is_known_beforehand() {
+    const LONGEST: u32 = 268_435_455;
+    let topic = TopicName::new("out").unwrap();
+    for (qos, delivery, head) in [
+        (QoS::AtMostOnce, Delivery::AtMostOnce, 5),
+        (
+            QoS::AtLeastOnce,
+            Delivery::AtLeastOnce {
+                id: PacketId::MIN,
+                dup: Dup::First,
+            },
+            7,
+        ),
+    ] {
+        for payload_len in [0, 127 - head, 128 - head, 16_383, LONGEST - head] {
+            let header = PublishHeader {
+                topic,
+                delivery,
+                retain: Retain::No,
+                payload_len,
+            };
+            let len = header.encoded_len().unwrap() as u32 + payload_len;
+            assert_eq!(publish_len(topic, qos, payload_len), Some(len));
+        }
+        for payload_len in [LONGEST - head + 1, u32::MAX] {
+            assert_eq!(publish_len(topic, qos, payload_len), None);
+        }
+    }
 }
