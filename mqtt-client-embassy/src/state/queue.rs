@@ -156,6 +156,7 @@ impl<'a> Queue<'a> {
 
     /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block:
     /// then it is passed over.
+    #[inline(always)]
     pub(crate) fn begin(&mut self, message: &Message<'_>) -> bool {
         let topic = message.topic.as_bytes();
         let arrival = &mut self.arrival;
