@@ -77,7 +77,7 @@ pub(crate) struct State<'a> {
     /// How long what may leave has for it.
     leaves_until: Instant,
     /// [`State::leave`], once the client is to end.
-    leave: Option<fn(&mut Self, Instant, Instant) -> Option<Instant>>,
+    leave: Option<Leave<'a>>,
     /// Once there was a publisher who hands out a payload.
     supplying: Option<&'static Supplying>,
     awaited: Option<Awaited>,
@@ -85,6 +85,8 @@ pub(crate) struct State<'a> {
     pub(crate) unsubscribing: Option<&'static Unsubscribing>,
     pub(crate) session: Session<Board<'a>>,
 }
+
+type Leave<'a> = fn(&mut State<'a>, Instant, Instant) -> Option<Instant>;
 
 /// How the application ends the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
