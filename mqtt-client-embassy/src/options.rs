@@ -8,7 +8,7 @@ use mqtt_codec::wire::{
 
 use crate::{
     OptionsError, SubscribeError,
-    state::{UNSUBSCRIBING, Unsubscribing},
+    state::{SUSPECTING, Suspecting, UNSUBSCRIBING, Unsubscribing},
 };
 
 pub use mqtt_codec::session::{Oversized, Start as SessionStart};
@@ -29,6 +29,7 @@ pub struct Options<'a> {
     pub(crate) first_connect: FirstConnect,
     pub(crate) unmatched: Unmatched,
     pub(crate) unsubscribing: Option<&'static Unsubscribing>,
+    pub(crate) suspecting: Option<Suspecting>,
 }
 
 /// The message that the broker publishes when a connection ends without DISCONNECT.
@@ -86,6 +87,7 @@ impl<'a> Options<'a> {
             first_connect: FirstConnect::KeepTrying,
             unmatched: Unmatched::Hold,
             unsubscribing: None,
+            suspecting: None,
         };
         match ClientId::new(client_id) {
             Ok(client_id) => options.with_identity(Identity {
@@ -218,6 +220,7 @@ impl<'a> Options<'a> {
     #[must_use]
     pub const fn max_attempts(mut self, attempts: NonZeroU8) -> Self {
         self.config.max_attempts = Some(attempts);
+        self.suspecting = Some(SUSPECTING);
         self
     }
 

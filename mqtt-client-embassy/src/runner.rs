@@ -15,7 +15,7 @@ use crate::{
     CloseReason, ConnectError, ConnectionState, Connector, DisconnectReason, Event, FirstConnect,
     Flushing, Options,
     log::{LOGS, note},
-    state::{Brought, Due, LAST_WORDS, Shared, Told, Turn, span},
+    state::{Brought, Due, LAST_WORDS, SUSPECTING, Shared, Told, Turn, span},
 };
 
 /// The part of a client that owns the connection; one task awaits [`run`](Self::run).
@@ -256,7 +256,11 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
             };
 
             let mut out = TOPICS.then_some(&mut *self.receive);
-            let ended = shared.with(|state| state.handle_closed(out.as_deref_mut()));
+            let suspecting = match TOPICS {
+                true => Some(SUSPECTING),
+                false => self.options.suspecting,
+            };
+            let ended = shared.with(|state| state.handle_closed(suspecting, out.as_deref_mut()));
             if let Some(told) = ended.told {
                 told.tell::<TOPICS>(out.as_deref().unwrap_or_default(), &mut observe);
             }

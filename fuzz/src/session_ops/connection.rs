@@ -158,6 +158,7 @@ impl World {
             return;
         };
         self.stale_token = link.received.pop_back().and_then(|received| received.token);
+        self.session.count_attempt();
         let next = self.session.handle_closed();
         assert_eq!(
             next,

@@ -223,33 +223,6 @@ impl<'a> State<'a> {
         self.wakers.wake();
     }
 
-    /// What an ended connection means to a message. Its topic is copied to `out`, as far as it fits, if it is asked for.
-    pub(super) fn poll_told(&mut self, out: Option<&mut [u8]>) -> Option<Told> {
-        Some(match self.session.poll_event()? {
-            Event::Suspect { id, attempts } => {
-                let topic_len = match out {
-                    Some(out) => copy(out, self.session.handle(id)?.topic_bytes()),
-                    None => 0,
-                };
-                Told::Suspect {
-                    topic_len,
-                    attempts,
-                }
-            }
-            Event::Undeliverable {
-                attempts, handle, ..
-            } => {
-                let topic_len = out.map_or(0, |out| copy(out, handle.topic_bytes()));
-                self.finish(handle, Some(PublishError::Undeliverable { attempts }));
-                Told::Undeliverable {
-                    topic_len,
-                    attempts,
-                }
-            }
-            _ => return None,
-        })
-    }
-
     /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for
     /// has come: it would be lost with the connection that brings the messages again, as often as that is made.
     pub(crate) fn check_drained(&mut self) {
@@ -266,11 +239,4 @@ impl<'a> State<'a> {
         self.outbox.finish(packet, error);
         self.wakers.wake();
     }
-}
-
-/// As [`Event`], in what concerns the application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    Suspect { topic_len: usize, attempts: u8 },
-    Undeliverable { topic_len: usize, attempts: u8 },
 }

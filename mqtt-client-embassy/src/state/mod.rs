@@ -8,6 +8,7 @@ mod output;
 mod queue;
 mod routes;
 mod supply;
+mod suspect;
 mod unsubscribe;
 mod wakers;
 
@@ -23,13 +24,14 @@ use mqtt_codec::wire::{Retain, TopicName};
 
 pub(crate) use self::{
     clock::{Due, LAST_WORDS, span},
-    input::{Brought, Told},
+    input::Brought,
     item::{Board, Packet},
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat},
     routes::{Holder, REQUESTS, Route, Routes, Stage, UNMATCHED},
     supply::{Awaited, Supplying},
+    suspect::{SUSPECTING, Suspecting, Told},
     unsubscribe::{UNSUBSCRIBING, Unsubscribing},
     wakers::Wakers,
 };

@@ -4,7 +4,7 @@ use embassy_time::Instant as Clock;
 use mqtt_codec::session::{Instant, Next};
 use mqtt_codec::wire::Dup;
 
-use super::{Reading, State, Told, copy, item::Payload};
+use super::{Reading, State, Suspecting, Told, copy, item::Payload};
 use crate::{ConnectionState, Options, ReadError};
 
 /// Bytes on their way to the transport.
@@ -149,7 +149,11 @@ impl<'a> State<'a> {
     }
 
     /// The connection has ended, and with it what was not written.
-    pub(crate) fn handle_closed(&mut self, out: Option<&mut [u8]>) -> Ended {
+    pub(crate) fn handle_closed(
+        &mut self,
+        suspecting: Option<Suspecting>,
+        out: Option<&mut [u8]>,
+    ) -> Ended {
         let was_connected = matches!(self.connection, ConnectionState::Connected { .. });
         if let Some(transmit) = &mut self.transmit {
             let lost = core::mem::take(&mut transmit.at_most_once);
@@ -169,8 +173,8 @@ impl<'a> State<'a> {
         self.reading = Reading::On;
         self.discards = false;
         self.cut = ReadError::ConnectionLost;
+        let told = suspecting.and_then(|suspect| suspect(self, out));
         let next = self.session.handle_closed();
-        let told = self.poll_told(out);
         self.wakers.wake();
         Ended {
             was_connected,

@@ -48,7 +48,7 @@ pub struct Config {
     /// for ever.
     pub ack_timeout: Option<TimeLimit>,
     /// Connections that may end with one PUBLISH as the oldest unacknowledged one before it counts as
-    /// undeliverable. Default `None`: no limit.
+    /// undeliverable, if they are [counted](super::Session::count_attempt). Default `None`: no limit.
     pub max_attempts: Option<NonZeroU8>,
     /// PUBLISH packets at QoS 1 that may await their PUBACK at a time. Default 100, at least 1.
     pub window: u16,

@@ -101,15 +101,12 @@ impl<S: Storage> Session<S> {
     }
 
     /// The transport is closed, by whomever. Everything unacknowledged waits for the next connection.
+    ///
+    /// [`count_attempt`](Self::count_attempt) comes before it.
     pub fn handle_closed(&mut self) -> Next {
-        let was_established = self.link.is_established();
-        let ending = core::mem::replace(&mut self.ending, Ending::Unplanned);
-        if was_established && ending == Ending::Unplanned {
-            self.count_attempt();
-        }
         self.outbox.rewind();
         self.link.renew(Phase::Closed);
-        match ending {
+        match core::mem::replace(&mut self.ending, Ending::Unplanned) {
             Ending::Unplanned => Next::AfterBackoff,
             Ending::Cycle => Next::Now,
             Ending::Stop => Next::Never,
@@ -152,7 +149,14 @@ impl<S: Storage> Session<S> {
         Ok(Some(Input::Connected { session }))
     }
 
-    fn count_attempt(&mut self) {
+    /// Counts a connection that ends unplanned against the oldest message that it has sent and that is not acknowledged:
+    /// [`Event::Suspect`], or with [`Config::max_attempts`](super::Config::max_attempts) reached [`Event::Undeliverable`],
+    /// comes from [`poll_event`](Self::poll_event). To be called when the transport is closed, before
+    /// [`handle_closed`](Self::handle_closed). A caller that never does has no messages given up, and none of the code.
+    pub fn count_attempt(&mut self) {
+        if !self.link.is_established() || self.ending != Ending::Unplanned {
+            return;
+        }
         let (ring, slots) = self.outbox.ring(Kind::Publish);
         let Some((id, attempts)) = ring.count_attempt(slots) else {
             return;

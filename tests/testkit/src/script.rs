@@ -164,6 +164,7 @@ impl Script {
 
     pub fn close(&mut self) -> Next {
         self.inbox.clear();
+        self.session.count_attempt();
         self.session.handle_closed()
     }
 

@@ -54,6 +54,7 @@ impl Connection<'_> {
             state.lose_parked(&shared, parked);
         }
         let is_terminal = matches!(&end, End::Session(error) if error.is_terminal());
+        state.session.count_attempt();
         let next = state.session.handle_closed();
         state.untold = 0;
         state.restart_flushes();

@@ -29,6 +29,7 @@ fn main() -> ! {
         if broken.is_some_and(Error::is_terminal) {
             any(());
         }
+        session.count_attempt();
         match session.handle_closed() {
             Next::Now => {}
             Next::AfterBackoff => {

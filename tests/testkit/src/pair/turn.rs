@@ -287,6 +287,7 @@ impl Pair {
     }
 
     pub(super) fn handle_closed(&mut self) {
+        self.session.count_attempt();
         let next = self.session.handle_closed();
         self.note_change();
         self.note_event();
