@@ -63,14 +63,20 @@ impl Acks {
         self.head = 0;
     }
 
-    /// Takes a place for a message just received; `None` if all are taken.
-    pub(super) fn push(&mut self, slots: &mut [AckSlot], id: PacketId) -> Option<AckToken> {
+    /// Takes a place for a message just received, which is acknowledged at once unless it is `pending`; `None` if all
+    /// are taken.
+    pub(super) fn push(
+        &mut self,
+        slots: &mut [AckSlot],
+        id: PacketId,
+        pending: bool,
+    ) -> Option<AckToken> {
         if self.is_full(slots) {
             return None;
         }
         *self.slot(slots, self.len)? = AckSlot {
             id: Some(id),
-            pending: true,
+            pending,
         };
         let sequence = self.next_sequence();
         self.len += 1;
@@ -146,7 +152,7 @@ mod tests {
     fn pubacks_leave_in_order_of_receipt() {
         let mut slots = [AckSlot::EMPTY; 4];
         let mut acks = Acks::new(1);
-        let tokens = [7, 3, 9].map(|value| acks.push(&mut slots, id(value)).unwrap());
+        let tokens = [7, 3, 9].map(|value| acks.push(&mut slots, id(value), true).unwrap());
         assert!(acks.acknowledge(&mut slots, tokens[1]));
         assert_eq!(acks.next_ready(&mut slots, false), None);
         assert!(acks.acknowledge(&mut slots, tokens[0]));
@@ -159,7 +165,7 @@ mod tests {
     fn a_place_given_up_lets_later_ones_go() {
         let mut slots = [AckSlot::EMPTY; 2];
         let mut acks = Acks::new(1);
-        let tokens = [7, 3].map(|value| acks.push(&mut slots, id(value)).unwrap());
+        let tokens = [7, 3].map(|value| acks.push(&mut slots, id(value), true).unwrap());
         assert!(acks.acknowledge(&mut slots, tokens[1]));
         assert!(acks.give_up(&mut slots, tokens[0]));
         assert!(!acks.acknowledge(&mut slots, tokens[0]));
@@ -170,12 +176,12 @@ mod tests {
     fn a_token_is_good_once_and_on_its_own_connection() {
         let mut slots = [AckSlot::EMPTY; 2];
         let mut acks = Acks::new(1);
-        let token = acks.push(&mut slots, id(7)).unwrap();
+        let token = acks.push(&mut slots, id(7), true).unwrap();
         let mut later = Acks::new(acks.next_sequence());
-        later.push(&mut slots, id(8)).unwrap();
+        later.push(&mut slots, id(8), true).unwrap();
         assert!(!later.acknowledge(&mut slots, token));
         let mut acks = Acks::new(1);
-        acks.push(&mut slots, id(7)).unwrap();
+        acks.push(&mut slots, id(7), true).unwrap();
         assert!(acks.acknowledge(&mut slots, token));
         assert!(!acks.acknowledge(&mut slots, token));
     }
@@ -184,7 +190,7 @@ mod tests {
     fn the_message_still_arriving_is_not_acknowledged() {
         let mut slots = [AckSlot::EMPTY; 2];
         let mut acks = Acks::new(1);
-        let token = acks.push(&mut slots, id(7)).unwrap();
+        let token = acks.push(&mut slots, id(7), true).unwrap();
         assert!(acks.acknowledge(&mut slots, token));
         assert_eq!(acks.next_ready(&mut slots, true), None);
         assert_eq!(acks.next_ready(&mut slots, false), Some(id(7)));

@@ -111,11 +111,10 @@ impl Incoming {
         }
     }
 
-    /// The next `left` bytes, without a place among the acknowledgements.
+    /// The next `left` bytes.
     pub(super) const fn begin(&mut self, what: Arriving, left: u32) {
         self.left = left;
         self.what = what;
-        self.for_ack = false;
     }
 
     /// Whether the newest place among the acknowledgements is that of a message still arriving.

@@ -1,6 +1,6 @@
 use crate::wire::{
-    ConnAck, DecodeError, Delivery, FixedHeader, PacketId, PacketType, PublishHeader, QoS,
-    SubAckCodes, decode_answer,
+    ConnAck, DecodeError, FixedHeader, PacketId, PacketType, PublishHead, QoS, Retain, SubAckCodes,
+    decode_answer,
 };
 
 use super::link::{Arriving, Phase, Reading};
@@ -13,17 +13,15 @@ use super::{
 
 /// A place for the acknowledgement of a message.
 enum Admission {
-    /// QoS 0.
-    NotNeeded,
     Granted(AckToken),
     /// Every place is taken.
     Blocked,
-    /// Consumers stall: skip the message, unacknowledged.
+    /// Consumers stall: skip the message.
     Discard,
 }
 
-/// Bytes consumed, and what they brought.
-type Taken<'b, S> = Result<(usize, Option<Input<'b, <S as Storage>::Handle>>), Error>;
+/// What was brought.
+type Brought<'b, S> = Result<Option<Input<'b, <S as Storage>::Handle>>, Error>;
 
 impl<S: Storage> Session<S> {
     /// Takes at most one packet, or one chunk of a payload, from received bytes.
@@ -35,7 +33,11 @@ impl<S: Storage> Session<S> {
     ///
     /// # Errors
     /// The connection is over: close the transport and call [`handle_closed`](Self::handle_closed).
-    pub fn handle_input<'b>(&mut self, now: Instant, input: &'b [u8]) -> Taken<'b, S> {
+    pub fn handle_input<'b>(
+        &mut self,
+        now: Instant,
+        input: &'b [u8],
+    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
         if input.is_empty()
             || matches!(
                 self.link.phase,
@@ -48,14 +50,13 @@ impl<S: Storage> Session<S> {
         if input.len() > self.link.left_over {
             self.link.timers.handle_life(now);
         }
-        let result = self.handle_bytes(input);
-        if let Ok((consumed, _)) = result {
-            self.link.left_over = input.len() - consumed;
-        }
-        result
+        self.link.left_over = input.len();
+        let brought = self.handle_bytes(input)?;
+        Ok((input.len() - self.link.left_over, brought))
     }
 
-    fn handle_bytes<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
+    /// Sets `left_over` when it consumes something.
+    fn handle_bytes<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
         let incoming = &mut self.link.incoming;
         if incoming.left == 0 {
             return self.handle_packet(input);
@@ -72,28 +73,29 @@ impl<S: Storage> Session<S> {
         let left = incoming.left - n;
         incoming.left = left;
         incoming.before_id = upto - n;
-        let payload = match incoming.what {
+        self.link.left_over -= bytes.len();
+        Ok(match incoming.what {
             Arriving::Payload => Some(Input::Payload { bytes, left }),
             Arriving::Skipped | Arriving::PacketId => None,
-        };
-        Ok((bytes.len(), payload))
+        })
     }
 
-    fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
-        let Some((header, header_len)) = FixedHeader::decode(input)? else {
-            return Ok((0, None));
+    fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
+        let Some((header, rest)) = FixedHeader::split(input)? else {
+            return Ok(None);
         };
         self.check_header(header)?;
-        let rest = input.get(header_len..).unwrap_or_default();
         let body_len = header.remaining_length.get() as usize;
         let body = rest.get(..body_len).unwrap_or(rest);
+        let left_over = rest.len() - body.len();
         if header.packet_type == PacketType::Publish {
-            return self.handle_publish(header, header_len, body);
+            return self.handle_publish(header, input.len(), body, left_over);
         }
         if body.len() < body_len {
-            return Ok((0, None));
+            return Ok(None);
         }
-        let brought = match header.packet_type {
+        self.link.left_over = left_over;
+        Ok(match header.packet_type {
             PacketType::ConnAck => self.handle_connack(ConnAck::decode(header, body)?)?,
             PacketType::PubAck | PacketType::SubAck | PacketType::UnsubAck => {
                 let (id, codes) = decode_answer(header.packet_type, body)?;
@@ -103,8 +105,7 @@ impl<S: Storage> Session<S> {
                 true => None,
                 false => Some(Input::Unexpected(PacketType::PingResp)),
             },
-        };
-        Ok((header_len + body_len, brought))
+        })
     }
 
     /// What is wrong with a packet before its body is there.
@@ -137,13 +138,14 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    /// A PUBLISH of which `body` is there, all of it or its beginning.
+    /// A PUBLISH of which `body` is there, all of it or its beginning; `left_over` are the bytes behind it.
     fn handle_publish<'b>(
         &mut self,
         header: FixedHeader,
-        header_len: usize,
+        input_len: usize,
         body: &'b [u8],
-    ) -> Taken<'b, S> {
+        left_over: usize,
+    ) -> Brought<'b, S> {
         let remaining_length = header.remaining_length.get();
         let left = remaining_length - body.len() as u32;
         let oversized = remaining_length > self.config().max_incoming;
@@ -152,116 +154,102 @@ impl<S: Storage> Session<S> {
             if self.config().oversized == Oversized::Close {
                 return Err(Error::Oversized { remaining_length });
             }
-        } else if left > 0 && header_len as u32 + remaining_length <= buffer {
-            return Ok((0, None));
+        } else if left > 0 && input_len as u32 + left <= buffer {
+            return Ok(None);
         }
-        let Some((publish, head_len)) = PublishHeader::decode(header, body)? else {
-            if ((header_len + body.len()) as u32) < buffer {
-                return Ok((0, None));
+        let Some((publish, payload)) =
+            PublishHead::decode(header.flags, remaining_length as usize, body)?
+        else {
+            if (input_len as u32) < buffer {
+                return Ok(None);
             }
-            return self.handle_endless_topic(header, header_len, body);
+            return self.handle_endless_topic(header, body);
         };
-        let consumed = header_len + body.len();
-        let admission = match publish.delivery {
-            Delivery::AtMostOnce => Admission::NotNeeded,
-            Delivery::AtLeastOnce { id, .. } => self.admit(id),
-            Delivery::ExactlyOnce { .. } => return Err(Error::QoS2Session),
+        self.link.incoming.for_ack = false;
+        let token = match publish.delivery.packet_id() {
+            None => None,
+            Some(_) if publish.delivery.qos() == QoS::ExactlyOnce => {
+                return Err(Error::QoS2Session);
+            }
+            Some(id) => match self.admit(id, !oversized) {
+                Admission::Granted(token) => Some(token),
+                Admission::Blocked => return Ok(Some(Input::Blocked)),
+                Admission::Discard => {
+                    self.link.left_over = left_over;
+                    self.link.incoming.begin(Arriving::Skipped, left);
+                    return Ok(Some(Input::Discarded { remaining_length }));
+                }
+            },
         };
-        let token = match admission {
-            Admission::NotNeeded => None,
-            Admission::Granted(token) => Some(token),
-            Admission::Blocked => return Ok((0, Some(Input::Blocked))),
-            Admission::Discard => {
-                self.link.incoming.begin(Arriving::Skipped, left);
-                let discarded = Input::Discarded { remaining_length };
-                return Ok((consumed, Some(discarded)));
-            }
-        };
-        if left > 0 {
-            self.link.incoming.begin(Arriving::Payload, left);
-            self.link.incoming.for_ack = token.is_some();
-        }
-        let discarded = token.is_some() && self.link.reading == Reading::Discarding;
-        if oversized || discarded {
-            self.link.incoming.what = Arriving::Skipped;
-            if let Some(token) = token {
-                self.acknowledge(token);
-            }
-            if discarded {
-                return Ok((consumed, Some(Input::Discarded { remaining_length })));
-            }
-            let topic = Some(publish.topic);
-            let oversized = Input::Oversized {
-                topic,
+        self.link.left_over = left_over;
+        if oversized {
+            self.link.incoming.begin(Arriving::Skipped, left);
+            return Ok(Some(Input::Oversized {
+                topic: Some(publish.topic),
                 remaining_length,
-            };
-            return Ok((consumed, Some(oversized)));
+            }));
         }
-        let message = Message {
+        self.link.incoming.begin(Arriving::Payload, left);
+        Ok(Some(Input::Message(Message {
             topic: publish.topic,
             qos: publish.delivery.qos(),
-            retain: publish.retain,
+            retain: Retain::from_flags(header.flags),
             dup: publish.delivery.dup(),
-            payload: body.get(head_len..).unwrap_or_default(),
-            payload_len: publish.payload_len,
+            payload,
+            payload_len: left + payload.len() as u32,
             token,
-        };
-        Ok((consumed, Some(Input::Message(message))))
+        })))
     }
 
     /// A PUBLISH whose topic fills the whole receive buffer: only its packet id is of interest.
     // As `handle_ack`.
     #[inline(always)]
-    fn handle_endless_topic<'b>(
-        &mut self,
-        header: FixedHeader,
-        header_len: usize,
-        body: &'b [u8],
-    ) -> Taken<'b, S> {
+    fn handle_endless_topic<'b>(&mut self, header: FixedHeader, body: &'b [u8]) -> Brought<'b, S> {
         let remaining_length = header.remaining_length.get();
         if self.config().oversized == Oversized::Close {
             return Err(Error::Oversized { remaining_length });
         }
-        let Some((length, _)) = body.split_first_chunk() else {
-            return Ok((0, None));
+        let Some((length, rest)) = body.split_first_chunk() else {
+            return Ok(None);
         };
         let qos = QoS::from_bits(header.flags >> 1 & 0b11);
         if qos == Some(QoS::ExactlyOnce) {
             return Err(Error::QoS2Session);
         }
+        self.link.left_over = rest.len();
         let incoming = &mut self.link.incoming;
+        incoming.for_ack = false;
         incoming.begin(Arriving::Skipped, remaining_length - 2);
         if qos == Some(QoS::AtLeastOnce) {
             incoming.before_id = u32::from(u16::from_be_bytes(*length));
             incoming.what = Arriving::PacketId;
         }
-        let oversized = Input::Oversized {
+        Ok(Some(Input::Oversized {
             topic: None,
             remaining_length,
-        };
-        Ok((header_len + 2, Some(oversized)))
+        }))
     }
 
     /// The packet id after a topic that was skipped.
-    fn handle_late_id<'b>(&mut self, input: &'b [u8]) -> Taken<'b, S> {
-        let Some((id, _)) = input.split_first_chunk() else {
-            return Ok((0, None));
+    fn handle_late_id<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
+        let Some((id, rest)) = input.split_first_chunk() else {
+            return Ok(None);
         };
         let id = PacketId::new(u16::from_be_bytes(*id)).ok_or(DecodeError::ZeroPacketId)?;
-        let for_ack = match self.admit(id) {
-            Admission::Blocked => return Ok((0, Some(Input::Blocked))),
-            Admission::Granted(token) => self.acknowledge(token),
-            Admission::NotNeeded | Admission::Discard => false,
-        };
+        if let Admission::Blocked = self.admit(id, false) {
+            return Ok(Some(Input::Blocked));
+        }
+        self.link.left_over = rest.len();
         let incoming = &mut self.link.incoming;
         incoming.begin(Arriving::Skipped, incoming.left - 2);
-        incoming.for_ack = for_ack;
-        Ok((2, None))
+        Ok(None)
     }
 
+    /// Finds a place for the acknowledgement of the message that arrives, which is due at once if the message is not
+    /// `wanted`.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn admit(&mut self, id: PacketId) -> Admission {
+    fn admit(&mut self, id: PacketId, mut wanted: bool) -> Admission {
         if matches!(self.link.reading, Reading::Overrun | Reading::Discarding) {
             self.link.reading = Reading::Discarding;
             // a transient session acknowledges: no later connection brings it again, it would only use up the
@@ -269,14 +257,20 @@ impl<S: Storage> Session<S> {
             if self.stage != Stage::Transient {
                 return Admission::Discard;
             }
+            wanted = false;
         }
         self.make_ack_room();
+        let discards = self.link.reading == Reading::Discarding;
         let slots = self.outbox.storage.acks();
-        match self.link.acks.push(slots, id) {
-            Some(token) => Admission::Granted(token),
-            None if slots.is_empty() || self.link.reading == Reading::Discarding => {
-                Admission::Discard
+        match self.link.acks.push(slots, id, wanted) {
+            Some(token) => {
+                self.link.incoming.for_ack = true;
+                if discards {
+                    return Admission::Discard;
+                }
+                Admission::Granted(token)
             }
+            None if slots.is_empty() || discards => Admission::Discard,
             None => Admission::Blocked,
         }
     }

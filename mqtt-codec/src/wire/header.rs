@@ -165,7 +165,16 @@ impl FixedHeader {
     // As a call it returns through memory, and takes twice as long.
     #[inline(always)]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
-        let Some((&first, rest)) = input.split_first() else {
+        Ok(match Self::split(input)? {
+            Some((header, rest)) => Some((header, input.len() - rest.len())),
+            None => None,
+        })
+    }
+
+    /// As [`decode`](Self::decode): the header and the bytes after it.
+    #[inline(always)]
+    pub(crate) fn split(input: &[u8]) -> Result<Option<(Self, &[u8])>, DecodeError> {
+        let Some((&first, mut rest)) = input.split_first() else {
             return Ok(None);
         };
         let flags = first & 0x0F;
@@ -177,9 +186,10 @@ impl FixedHeader {
         };
         let mut length = 0;
         for position in 0..4 {
-            let Some(&byte) = rest.get(position) else {
+            let Some((&byte, after)) = rest.split_first() else {
                 return Ok(None);
             };
+            rest = after;
             length |= u32::from(byte & 0x7F) << (7 * position);
             if byte & 0x80 == 0 {
                 let header = Self {
@@ -187,7 +197,7 @@ impl FixedHeader {
                     flags,
                     remaining_length: RemainingLength(length),
                 };
-                return Ok(Some((header, 2 + position)));
+                return Ok(Some((header, rest)));
             }
         }
         Err(DecodeError::MalformedRemainingLength)

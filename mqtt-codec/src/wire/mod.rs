@@ -63,6 +63,7 @@ pub use header::{FixedHeader, PacketType, RemainingLength};
 pub use login::{Login, Password};
 pub use packet::Packet;
 pub use packet_id::PacketId;
+pub(crate) use publish::PublishHead;
 pub use publish::{Delivery, Dup, Publish, PublishHeader, Retain};
 pub use qos::QoS;
 pub use string::{Binary, StringError, Utf8Str};

@@ -134,7 +134,7 @@ impl Delivery {
 
 impl Retain {
     #[inline]
-    const fn from_flags(flags: u8) -> Self {
+    pub(crate) const fn from_flags(flags: u8) -> Self {
         if flags & RETAIN_BIT == 0 {
             Self::No
         } else {
@@ -154,7 +154,7 @@ impl<'a> Publish<'a> {
     #[inline(always)]
     pub fn decode(header: FixedHeader, body: &'a [u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::Publish, body)?;
-        let head = VariableHeader::decode(header.flags, body.len(), body)?;
+        let head = PublishHead::decode(header.flags, body.len(), body)?;
         let (head, payload) = head.ok_or(DecodeError::PacketTooShort)?;
         Ok(Self {
             topic: head.topic,
@@ -189,8 +189,8 @@ impl<'a> Publish<'a> {
     }
 
     #[inline]
-    const fn head(&self) -> VariableHeader<'a> {
-        VariableHeader {
+    const fn head(&self) -> PublishHead<'a> {
+        PublishHead {
             topic: self.topic,
             delivery: self.delivery,
         }
@@ -215,7 +215,7 @@ impl<'a> PublishHeader<'a> {
             return Err(DecodeError::UnexpectedPacketType);
         }
         let body_len = header.remaining_length.get() as usize;
-        let Some((head, _)) = VariableHeader::decode(header.flags, body_len, body_prefix)? else {
+        let Some((head, _)) = PublishHead::decode(header.flags, body_len, body_prefix)? else {
             return Ok(None);
         };
         let head_len = head.encoded_len();
@@ -259,8 +259,8 @@ impl<'a> PublishHeader<'a> {
     }
 
     #[inline]
-    const fn head(&self) -> VariableHeader<'a> {
-        VariableHeader {
+    const fn head(&self) -> PublishHead<'a> {
+        PublishHead {
             topic: self.topic,
             delivery: self.delivery,
         }
@@ -280,17 +280,18 @@ const fn flags(delivery: Delivery, retain: Retain) -> u8 {
     dup | delivery.qos().bits() << 1 | retain as u8
 }
 
+/// What is between the fixed header of a PUBLISH and its payload.
 #[derive(Clone, Copy)]
-struct VariableHeader<'a> {
-    topic: TopicName<'a>,
-    delivery: Delivery,
+pub(crate) struct PublishHead<'a> {
+    pub(crate) topic: TopicName<'a>,
+    pub(crate) delivery: Delivery,
 }
 
-impl<'a> VariableHeader<'a> {
+impl<'a> PublishHead<'a> {
     /// The header and the bytes after it, or `None` if `prefix` ends within it. All lengths are
     /// judged before all contents, so that the verdict is the same however the bytes arrive.
     #[inline(always)]
-    fn decode(
+    pub(crate) fn decode(
         flags: u8,
         body_len: usize,
         prefix: &'a [u8],
