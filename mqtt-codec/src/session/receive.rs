@@ -1,6 +1,6 @@
 use crate::wire::{
     ConnAck, DecodeError, FixedHeader, PacketId, PacketType, PublishHead, QoS, Retain, SubAckCodes,
-    decode_answer,
+    decode_answered_id,
 };
 
 use super::link::{Arriving, Phase, Reading};
@@ -99,17 +99,19 @@ impl<S: Storage> Session<S> {
             return Ok(None);
         }
         self.link.left_over = left_over;
-        Ok(match header.packet_type {
-            PacketType::ConnAck => self.handle_connack(ConnAck::decode(header, body)?)?,
-            PacketType::PubAck | PacketType::SubAck | PacketType::UnsubAck => {
-                let (id, codes) = decode_answer(header.packet_type, body)?;
-                Some(self.handle_ack(header.packet_type, id, codes)?)
-            }
-            _ => match self.link.timers.handle_ping_response() {
+        let Some((&fields, codes)) = body.split_first_chunk() else {
+            // by its length it is PINGRESP
+            return Ok(match self.link.timers.handle_ping_response() {
                 true => None,
                 false => Some(Input::Unexpected(PacketType::PingResp)),
-            },
-        })
+            });
+        };
+        if header.packet_type == PacketType::ConnAck {
+            return self.handle_connack(ConnAck::from_fields(fields)?);
+        }
+        let id = decode_answered_id(header.packet_type, fields)?;
+        let codes = SubAckCodes::decode(codes, S::Handle::MAX_FILTERS)?;
+        self.handle_ack(header.packet_type, id, codes).map(Some)
     }
 
     /// What is wrong with a packet before its body is there.
@@ -119,27 +121,23 @@ impl<S: Storage> Session<S> {
         if connecting && header.packet_type != PacketType::ConnAck {
             return Err(Violation::FirstPacketNotConnAck.into());
         }
-        if header.packet_type == PacketType::PubRel {
-            return Err(Error::QoS2Session);
-        }
-        // in the form of a table: what a packet has at least, and what it has at most beside that
-        let (least, more) = match header.packet_type {
-            PacketType::Publish => Ok((0, u32::MAX)),
+        let possible = match header.packet_type {
+            PacketType::Publish => return Ok(()),
+            PacketType::PubRel => return Err(Error::QoS2Session),
             PacketType::ConnAck if !connecting => Err(Violation::SecondConnAck),
-            PacketType::ConnAck | PacketType::PubAck | PacketType::UnsubAck => Ok((2, 0)),
-            PacketType::SubAck => Ok((3, self.max_suback_codes() - 1)),
+            PacketType::ConnAck | PacketType::PubAck | PacketType::UnsubAck => Ok((2, 2)),
+            PacketType::SubAck => Ok((3, 2 + self.max_suback_codes())),
             PacketType::PingResp => Ok((0, 0)),
-            PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-                Err(Violation::AckOfWrongKind)
-            }
+            PacketType::PubRec | PacketType::PubComp => Err(Violation::AckOfWrongKind),
             PacketType::Connect
             | PacketType::Subscribe
             | PacketType::Unsubscribe
             | PacketType::PingReq
             | PacketType::Disconnect => Err(Violation::PacketOfClient),
-        }?;
+        };
+        let (least, most) = possible?;
         let len = header.remaining_length.get();
-        if len.wrapping_sub(least) > more {
+        if len < least || len > most {
             return Err(Violation::ImpossibleLength.into());
         }
         Ok(())

@@ -53,14 +53,21 @@ impl ConnAck {
     #[inline(always)]
     pub fn decode(header: FixedHeader, body: &[u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::ConnAck, body)?;
-        let mut reader = Reader::new(body);
-        let session = match reader.u8()? {
+        let Some((&fields, rest)) = body.split_first_chunk() else {
+            return Err(DecodeError::PacketTooShort);
+        };
+        let connack = Self::from_fields(fields)?;
+        Reader::new(rest).finish()?;
+        Ok(connack)
+    }
+
+    #[inline(always)]
+    pub(crate) fn from_fields([flags, code]: [u8; 2]) -> Result<Self, DecodeError> {
+        let session = match flags {
             0 => SessionPresent::Absent,
             1 => SessionPresent::Present,
             _ => return Err(DecodeError::ReservedConnAckFlags),
         };
-        let code = reader.u8()?;
-        reader.finish()?;
         if code == 0 {
             return Ok(Self::Accepted { session });
         }

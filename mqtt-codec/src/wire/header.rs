@@ -274,6 +274,7 @@ const LEGAL_FLAGS: [u16; 16] = {
 
 /// As [`LEGAL_FLAGS`] has it, which is faster and larger.
 #[cfg_attr(target_pointer_width = "64", cold)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(always))]
 fn check_flags(packet_type: PacketType, flags: u8) -> Result<(), DecodeError> {
     Err(match packet_type {
         PacketType::Publish if flags & 0b0110 == 0b0110 => DecodeError::InvalidPublishQos,

@@ -67,7 +67,7 @@ pub(crate) use publish::PublishHead;
 pub use publish::{Delivery, Dup, Publish, PublishHeader, Retain};
 pub use qos::QoS;
 pub use string::{Binary, StringError, Utf8Str};
-pub(crate) use suback::decode_answer;
+pub(crate) use suback::decode_answered_id;
 pub use suback::{SubAck, SubAckCode, SubAckCodes};
 pub use subscribe::{Subscribe, SubscribeFilters};
 pub use topic::{TopicError, TopicName};

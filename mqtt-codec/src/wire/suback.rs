@@ -1,4 +1,4 @@
-use super::string::{Reader, Writer, packet_len};
+use super::string::{Writer, packet_len};
 use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, QoS};
 
 /// SUBACK: answers a SUBSCRIBE, one code for each of its filters (section 3.9).
@@ -95,7 +95,11 @@ impl<'a> SubAck<SubAckCodes<'a>> {
     #[inline(always)]
     pub fn decode(header: FixedHeader, body: &'a [u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::SubAck, body)?;
-        let (id, codes) = decode_answer(PacketType::SubAck, body)?;
+        let Some((&id, codes)) = body.split_first_chunk() else {
+            return Err(DecodeError::PacketTooShort);
+        };
+        let id = decode_answered_id(PacketType::SubAck, id)?;
+        let codes = SubAckCodes::decode(codes, codes.len())?;
         if codes.0.is_empty() {
             return Err(DecodeError::EmptySubAck);
         }
@@ -103,27 +107,32 @@ impl<'a> SubAck<SubAckCodes<'a>> {
     }
 }
 
-/// The packet that a PUBACK, SUBACK or UNSUBACK answers, and the codes after its id: those of a SUBACK, for the caller has
-/// judged the length of the others.
-// As `SubAck::decode`.
+/// Identifier of the packet that a PUBACK, SUBACK or UNSUBACK answers.
 #[inline(always)]
-pub(crate) fn decode_answer(
+pub(crate) fn decode_answered_id(
     packet_type: PacketType,
-    body: &[u8],
-) -> Result<(PacketId, SubAckCodes<'_>), DecodeError> {
-    let mut reader = Reader::new(body);
-    let id = reader.packet_id(match packet_type {
+    id: [u8; 2],
+) -> Result<PacketId, DecodeError> {
+    PacketId::new(u16::from_be_bytes(id)).ok_or(match packet_type {
         PacketType::PubAck => DecodeError::ZeroPacketIdInPublishAck,
         _ => DecodeError::ZeroPacketIdInSubscribeAck,
-    })?;
-    let codes = reader.rest();
-    if codes
-        .iter()
-        .any(|&code| SubAckCode::from_byte(code).is_none())
-    {
-        return Err(DecodeError::ReservedSubAckCode);
+    })
+}
+
+impl<'a> SubAckCodes<'a> {
+    /// Those of a packet that has `max` at most.
+    #[inline(always)]
+    pub(crate) fn decode(codes: &'a [u8], max: usize) -> Result<Self, DecodeError> {
+        let is_legal = |&code: &u8| SubAckCode::from_byte(code).is_some();
+        let are_legal = match max {
+            1 => codes.first().is_none_or(is_legal),
+            _ => codes.iter().all(is_legal),
+        };
+        match are_legal {
+            true => Ok(Self(codes)),
+            false => Err(DecodeError::ReservedSubAckCode),
+        }
     }
-    Ok((id, SubAckCodes(codes)))
 }
 
 impl Iterator for SubAckCodes<'_> {
