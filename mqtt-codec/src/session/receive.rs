@@ -1,6 +1,6 @@
 use crate::wire::{
-    ConnAck, DecodeError, FixedHeader, PacketId, PacketType, PublishHead, QoS, Retain, SubAckCodes,
-    decode_answered_id,
+    ConnAck, DecodeError, Dup, FixedHeader, PacketId, PacketType, PublishHead, QoS, Retain,
+    SubAckCodes, decode_answered_id,
 };
 
 use super::link::{Arriving, Phase, Reading};
@@ -172,11 +172,9 @@ impl<S: Storage> Session<S> {
             return self.handle_endless_topic(header, body);
         };
         self.link.incoming.for_ack = false;
-        let token = match publish.delivery.packet_id() {
+        let token = match publish.id {
             None => None,
-            Some(_) if publish.delivery.qos() == QoS::ExactlyOnce => {
-                return Err(Error::QoS2Session);
-            }
+            Some(_) if is_qos2(header.flags) => return Err(Error::QoS2Session),
             Some(id) => match self.admit(id, !oversized) {
                 Admission::Granted(token) => Some(token),
                 Admission::Blocked => return Ok(Some(Input::Blocked)),
@@ -198,9 +196,12 @@ impl<S: Storage> Session<S> {
         self.link.incoming.begin(Arriving::Payload, left);
         Ok(Some(Input::Message(Message {
             topic: publish.topic,
-            qos: publish.delivery.qos(),
+            qos: match token {
+                Some(_) => QoS::AtLeastOnce,
+                None => QoS::AtMostOnce,
+            },
             retain: Retain::from_flags(header.flags),
-            dup: publish.delivery.dup(),
+            dup: Dup::from_flags(header.flags),
             payload,
             payload_len: left + payload.len() as u32,
             token,
@@ -218,7 +219,7 @@ impl<S: Storage> Session<S> {
             return Ok(None);
         };
         let qos = QoS::from_bits(header.flags >> 1 & 0b11);
-        if qos == Some(QoS::ExactlyOnce) {
+        if is_qos2(header.flags) {
             return Err(Error::QoS2Session);
         }
         self.link.left_over = rest.len();
@@ -328,4 +329,9 @@ impl<S: Storage> Session<S> {
             }
         })
     }
+}
+
+/// Whether the legal flags of a PUBLISH are those of QoS 2.
+const fn is_qos2(flags: u8) -> bool {
+    flags >> 1 & 0b11 == QoS::ExactlyOnce as u8
 }

@@ -1,4 +1,4 @@
-use super::string::{Reader, Writer, packet_len};
+use super::string::{Writer, packet_len};
 use super::{DecodeError, EncodeError, FixedHeader, PacketId, PacketType, QoS, TopicName};
 
 /// PUBLISH with its whole payload (section 3.3).
@@ -122,12 +122,15 @@ impl Delivery {
             Self::AtLeastOnce { dup, .. } | Self::ExactlyOnce { dup, .. } => dup,
         }
     }
+}
 
+impl Dup {
     #[inline]
-    const fn encoded_len(self) -> usize {
-        match self {
-            Self::AtMostOnce => 0,
-            Self::AtLeastOnce { .. } | Self::ExactlyOnce { .. } => 2,
+    pub(crate) const fn from_flags(flags: u8) -> Self {
+        if flags & DUP_BIT == 0 {
+            Self::First
+        } else {
+            Self::Repeat
         }
     }
 }
@@ -158,7 +161,7 @@ impl<'a> Publish<'a> {
         let (head, payload) = head.ok_or(DecodeError::PacketTooShort)?;
         Ok(Self {
             topic: head.topic,
-            delivery: head.delivery,
+            delivery: head.delivery(header.flags)?,
             retain: Retain::from_flags(header.flags),
             payload,
         })
@@ -192,7 +195,7 @@ impl<'a> Publish<'a> {
     const fn head(&self) -> PublishHead<'a> {
         PublishHead {
             topic: self.topic,
-            delivery: self.delivery,
+            id: self.delivery.packet_id(),
         }
     }
 }
@@ -221,7 +224,7 @@ impl<'a> PublishHeader<'a> {
         let head_len = head.encoded_len();
         let publish = Self {
             topic: head.topic,
-            delivery: head.delivery,
+            delivery: head.delivery(header.flags)?,
             retain: Retain::from_flags(header.flags),
             payload_len: (body_len - head_len) as u32,
         };
@@ -262,7 +265,7 @@ impl<'a> PublishHeader<'a> {
     const fn head(&self) -> PublishHead<'a> {
         PublishHead {
             topic: self.topic,
-            delivery: self.delivery,
+            id: self.delivery.packet_id(),
         }
     }
 }
@@ -284,12 +287,14 @@ const fn flags(delivery: Delivery, retain: Retain) -> u8 {
 #[derive(Clone, Copy)]
 pub(crate) struct PublishHead<'a> {
     pub(crate) topic: TopicName<'a>,
-    pub(crate) delivery: Delivery,
+    /// `None` at QoS 0.
+    pub(crate) id: Option<PacketId>,
 }
 
 impl<'a> PublishHead<'a> {
-    /// The header and the bytes after it, or `None` if `prefix` ends within it. All lengths are
+    /// The head and the bytes after it, or `None` if `prefix` ends within it. All lengths are
     /// judged before all contents, so that the verdict is the same however the bytes arrive.
+    /// The flags are not judged.
     #[inline(always)]
     pub(crate) fn decode(
         flags: u8,
@@ -308,48 +313,49 @@ impl<'a> PublishHead<'a> {
         if body_len < 2 + topic_len + id_len {
             return Err(DecodeError::PacketTooShort);
         }
-        let Some((topic, rest)) = rest.split_at_checked(topic_len) else {
+        let Some((topic, mut rest)) = rest.split_at_checked(topic_len) else {
             return Ok(None);
         };
-        let Some((id, rest)) = rest.split_at_checked(id_len) else {
-            return Ok(None);
-        };
+        let mut id = 0;
+        if id_len > 0 {
+            let Some((&bytes, after)) = rest.split_first_chunk() else {
+                return Ok(None);
+            };
+            id = u16::from_be_bytes(bytes);
+            rest = after;
+        }
         let topic = TopicName::decode(topic)?;
-        let delivery = decode_delivery(flags, id)?;
-        Ok(Some((Self { topic, delivery }, rest)))
+        let id = PacketId::new(id);
+        if id_len > 0 && id.is_none() {
+            return Err(DecodeError::ZeroPacketId);
+        }
+        Ok(Some((Self { topic, id }, rest)))
     }
 
     #[inline]
     const fn encoded_len(self) -> usize {
-        2 + self.topic.as_bytes().len() + self.delivery.encoded_len()
+        let id_len = if self.id.is_some() { 2 } else { 0 };
+        2 + self.topic.as_bytes().len() + id_len
+    }
+
+    /// What `flags` and the id say, if they can be.
+    #[inline(always)]
+    fn delivery(self, flags: u8) -> Result<Delivery, DecodeError> {
+        let dup = Dup::from_flags(flags);
+        let qos = QoS::from_bits((flags & QOS_BITS) >> 1).ok_or(DecodeError::InvalidPublishQos)?;
+        Ok(match (qos, self.id) {
+            (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce { id, dup },
+            (_, Some(id)) => Delivery::AtLeastOnce { id, dup },
+            (_, None) if dup == Dup::First => Delivery::AtMostOnce,
+            (_, None) => return Err(DecodeError::DupWithQos0),
+        })
     }
 
     #[inline]
     fn write(self, writer: &mut Writer<'_>) {
         writer.binary(self.topic.as_bytes());
-        if let Some(id) = self.delivery.packet_id() {
+        if let Some(id) = self.id {
             writer.u16(id.get());
         }
     }
-}
-
-#[inline(always)]
-fn decode_delivery(flags: u8, id: &[u8]) -> Result<Delivery, DecodeError> {
-    let dup = if flags & DUP_BIT == 0 {
-        Dup::First
-    } else {
-        Dup::Repeat
-    };
-    let qos = QoS::from_bits((flags & QOS_BITS) >> 1).ok_or(DecodeError::InvalidPublishQos)?;
-    if qos == QoS::AtMostOnce {
-        return match dup {
-            Dup::First => Ok(Delivery::AtMostOnce),
-            Dup::Repeat => Err(DecodeError::DupWithQos0),
-        };
-    }
-    let id = Reader::new(id).packet_id(DecodeError::ZeroPacketId)?;
-    Ok(match qos {
-        QoS::ExactlyOnce => Delivery::ExactlyOnce { id, dup },
-        _ => Delivery::AtLeastOnce { id, dup },
-    })
 }
