@@ -29,12 +29,18 @@ impl<'a> TopicName<'a> {
     /// One [`TopicError`] per rule above.
     pub const fn new(name: &'a str) -> Result<Self, TopicError> {
         let bytes = name.as_bytes();
-        if !is_plain(bytes) {
-            if let Err(error) = check(bytes) {
-                return Err(error);
-            }
+        if is_plain(bytes) {
+            return Ok(Self(bytes));
         }
-        Ok(Self(bytes))
+        if bytes.len() > MAX_STRING_LEN {
+            return Err(TopicError::TooLong);
+        }
+        match check(bytes, true) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(DecodeError::EmptyTopic) => Err(TopicError::Empty),
+            Err(DecodeError::NulInString) => Err(TopicError::Nul),
+            Err(_) => Err(TopicError::Wildcard),
+        }
     }
 
     /// Takes bytes that [`as_bytes`](Self::as_bytes) gave before, for an owner that keeps them and would otherwise
@@ -53,7 +59,10 @@ impl<'a> TopicName<'a> {
     #[must_use]
     #[inline]
     pub fn assume_checked(bytes: &'a [u8]) -> Self {
-        debug_assert!(check_utf8(bytes).is_ok(), "not a topic name");
+        debug_assert!(
+            bytes.len() <= MAX_STRING_LEN && check(bytes, false).is_ok(),
+            "not a topic name"
+        );
         Self(bytes)
     }
 
@@ -77,7 +86,7 @@ impl<'a> TopicName<'a> {
     #[inline(always)]
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         if !is_plain(bytes) {
-            check_utf8(bytes)?;
+            check(bytes, false)?;
         }
         Ok(Self(bytes))
     }
@@ -89,27 +98,20 @@ const fn is_plain(name: &[u8]) -> bool {
     !IS_SMALL && !name.is_empty() && name.len() <= MAX_STRING_LEN && is_plain_ascii(name)
 }
 
+// Once for `new` and `decode`: on a small processor what is UTF-8 by its type is checked again.
 #[inline(never)]
-fn check_utf8(name: &[u8]) -> Result<(), DecodeError> {
-    if !is_utf8(name) {
+const fn check(name: &[u8], is_str: bool) -> Result<(), DecodeError> {
+    if (IS_SMALL || !is_str) && !is_utf8(name) {
         return Err(DecodeError::IllFormedUtf8);
     }
-    Ok(check(name)?)
-}
-
-#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-const fn check(name: &[u8]) -> Result<(), TopicError> {
     if name.is_empty() {
-        return Err(TopicError::Empty);
-    }
-    if name.len() > MAX_STRING_LEN {
-        return Err(TopicError::TooLong);
+        return Err(DecodeError::EmptyTopic);
     }
     let mut rest = name;
     while let [byte, after @ ..] = rest {
         match byte {
-            0 => return Err(TopicError::Nul),
-            b'+' | b'#' => return Err(TopicError::Wildcard),
+            0 => return Err(DecodeError::NulInString),
+            b'+' | b'#' => return Err(DecodeError::WildcardInTopicName),
             _ => rest = after,
         }
     }

@@ -8,7 +8,7 @@ pub(super) const IS_SMALL: bool = cfg!(not(target_pointer_width = "64"));
 /// `core::str::from_utf8` is made for long texts: with its table it has 800 bytes, five times those
 /// of the whole check here.
 #[inline]
-pub(super) fn is_utf8(bytes: &[u8]) -> bool {
+pub(super) const fn is_utf8(bytes: &[u8]) -> bool {
     if IS_SMALL {
         is_utf8_by_bytes(bytes)
     } else {
@@ -35,31 +35,35 @@ fn to_str_by_chunks(bytes: &[u8]) -> Option<&str> {
     chunk.invalid().is_empty().then(|| chunk.valid())
 }
 
-fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
-    const CONTINUATION: (u8, u8) = (0x80, 0xBF);
-    // Bytes that are still to come of a character, and the bounds of the next one: they exclude
-    // overlong forms, surrogates, and what is over U+10FFFF.
+const fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
+    // before any second byte
+    const HARMLESS: u32 = 0xE1;
+    // Bytes that are still to come of a character, and its first one while the second is to come.
     let mut left = 0;
-    let mut bounds = CONTINUATION;
-    for &byte in bytes {
-        if left > 0 {
-            if byte < bounds.0 || byte > bounds.1 {
-                return false;
-            }
-            left -= 1;
-            bounds = CONTINUATION;
-        } else if byte >= 0x80 {
-            (left, bounds) = match byte {
-                0xC2..=0xDF => (1, CONTINUATION),
-                0xE0 => (2, (0xA0, 0xBF)),
-                0xED => (2, (0x80, 0x9F)),
-                0xE1..=0xEF => (2, CONTINUATION),
-                0xF0 => (3, (0x90, 0xBF)),
-                0xF4 => (3, (0x80, 0x8F)),
-                0xF1..=0xF3 => (3, CONTINUATION),
-                _ => return false,
-            };
+    let mut first = HARMLESS;
+    let mut rest = bytes;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        let byte = *byte as u32;
+        if left == 0 {
+            first = byte;
+            left = 3 - (byte < 0x80) as u32 - (byte < 0xE0) as u32 - (byte < 0xF0) as u32;
+            continue;
         }
+        let bits = byte ^ 0x80;
+        // the first byte, and two bits of the second, which tell all but those of `mid_range`
+        let sixteenths = (first << 6 | bits) >> 4;
+        if bits >= 0x40
+            // a first byte that is none, or over U+10FFFF
+            || !matches!(sixteenths, 0x308..=0x3D0)
+            // overlong forms of four and of three bytes, surrogates
+            || sixteenths == 0x3C0
+            || matches!(sixteenths >> 1, 0x1C0 | 0x1DB)
+        {
+            return false;
+        }
+        first = HARMLESS;
+        left -= 1;
     }
     left == 0
 }
