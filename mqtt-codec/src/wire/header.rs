@@ -63,10 +63,23 @@ impl PacketType {
     #[must_use]
     #[inline]
     pub const fn fixed_flags(self) -> u8 {
-        match self {
-            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
-            _ => 0,
+        const SET: u16 = 1 << PacketType::PubRel as u16
+            | 1 << PacketType::Subscribe as u16
+            | 1 << PacketType::Unsubscribe as u16;
+        (SET >> self as u16 & 1) as u8 * 0b0010
+    }
+
+    /// Reads it from the first byte of a packet, whose flags are judged.
+    #[inline(always)]
+    pub(crate) fn decode(first: u8) -> Result<Self, DecodeError> {
+        let flags = first & 0x0F;
+        let Some(packet_type) = Self::from_bits(first >> 4) else {
+            return Err(DecodeError::ReservedPacketType);
+        };
+        if IS_SMALL || LEGAL_FLAGS[usize::from(first >> 4)] >> flags & 1 == 0 {
+            check_flags(packet_type, flags)?;
         }
+        Ok(packet_type)
     }
 
     #[inline]
@@ -113,6 +126,24 @@ impl RemainingLength {
             0x4000..=0x1F_FFFF => 3,
             _ => 4,
         }
+    }
+
+    /// Reads it from the bytes after the first of a packet: the length and what follows it, or `None`
+    /// if more bytes are needed.
+    #[inline(always)]
+    pub(crate) fn decode(mut input: &[u8]) -> Result<Option<(Self, &[u8])>, DecodeError> {
+        let mut length = 0;
+        for position in 0..4 {
+            let Some((&byte, rest)) = input.split_first() else {
+                return Ok(None);
+            };
+            input = rest;
+            length |= u32::from(byte & 0x7F) << (7 * position);
+            if byte & 0x80 == 0 {
+                return Ok(Some((Self(length), input)));
+            }
+        }
+        Err(DecodeError::MalformedRemainingLength)
     }
 
     pub(super) const fn from_usize(bytes: usize) -> Result<Self, EncodeError> {
@@ -165,42 +196,19 @@ impl FixedHeader {
     // As a call it returns through memory, and takes twice as long.
     #[inline(always)]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
-        Ok(match Self::split(input)? {
-            Some((header, rest)) => Some((header, input.len() - rest.len())),
-            None => None,
-        })
-    }
-
-    /// As [`decode`](Self::decode): the header and the bytes after it.
-    #[inline(always)]
-    pub(crate) fn split(input: &[u8]) -> Result<Option<(Self, &[u8])>, DecodeError> {
-        let Some((&first, mut rest)) = input.split_first() else {
+        let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
         };
-        let flags = first & 0x0F;
-        let Some(packet_type) = PacketType::from_bits(first >> 4) else {
-            return Err(DecodeError::ReservedPacketType);
+        let packet_type = PacketType::decode(first)?;
+        let Some((remaining_length, rest)) = RemainingLength::decode(rest)? else {
+            return Ok(None);
         };
-        if IS_SMALL || LEGAL_FLAGS[usize::from(first >> 4)] >> flags & 1 == 0 {
-            check_flags(packet_type, flags)?;
-        }
-        let mut length = 0;
-        for position in 0..4 {
-            let Some((&byte, after)) = rest.split_first() else {
-                return Ok(None);
-            };
-            rest = after;
-            length |= u32::from(byte & 0x7F) << (7 * position);
-            if byte & 0x80 == 0 {
-                let header = Self {
-                    packet_type,
-                    flags,
-                    remaining_length: RemainingLength(length),
-                };
-                return Ok(Some((header, rest)));
-            }
-        }
-        Err(DecodeError::MalformedRemainingLength)
+        let header = Self {
+            packet_type,
+            flags: first & 0x0F,
+            remaining_length,
+        };
+        Ok(Some((header, input.len() - rest.len())))
     }
 
     /// Writes the header to the beginning of `out`, with the shortest form of its Remaining

@@ -313,22 +313,19 @@ impl<'a> PublishHead<'a> {
         if body_len < 2 + topic_len + id_len {
             return Err(DecodeError::PacketTooShort);
         }
-        let Some((topic, mut rest)) = rest.split_at_checked(topic_len) else {
+        let Some((topic, rest)) = rest.split_at_checked(topic_len) else {
             return Ok(None);
         };
-        let mut id = 0;
-        if id_len > 0 {
-            let Some((&bytes, after)) = rest.split_first_chunk() else {
-                return Ok(None);
-            };
-            id = u16::from_be_bytes(bytes);
-            rest = after;
-        }
+        let Some((id, rest)) = rest.split_at_checked(id_len) else {
+            return Ok(None);
+        };
         let topic = TopicName::decode(topic)?;
-        let id = PacketId::new(id);
-        if id_len > 0 && id.is_none() {
-            return Err(DecodeError::ZeroPacketId);
-        }
+        let id = match id.first_chunk() {
+            Some(&id) => {
+                Some(PacketId::new(u16::from_be_bytes(id)).ok_or(DecodeError::ZeroPacketId)?)
+            }
+            None => None,
+        };
         Ok(Some((Self { topic, id }, rest)))
     }
 
