@@ -1,7 +1,7 @@
 use core::{error, fmt, num::NonZeroU16};
 
 use crate::wire::{
-    self, CleanSession, ClientId, ConnAck, Connect, EncodeError, Login, SessionPresent, Will,
+    self, CleanSession, ClientId, Connect, ConnectRefusal, EncodeError, Login, SessionPresent, Will,
 };
 
 use super::link::{Phase, Renewal};
@@ -117,30 +117,33 @@ impl<S: Storage> Session<S> {
     #[inline(always)]
     pub(super) fn handle_connack<'b>(
         &mut self,
-        connack: ConnAck,
+        session: SessionPresent,
+        refusal: Option<ConnectRefusal>,
     ) -> Result<Option<Input<'b, S::Handle>>, Error> {
         self.unanswered = self.unanswered.saturating_sub(1);
-        let session = match connack {
-            ConnAck::Refused(refusal) => return Err(Error::Refused(refusal)),
-            ConnAck::Accepted { session } => session,
-        };
+        if let Some(refusal) = refusal {
+            return Err(Error::Refused(refusal));
+        }
         // what was asked for when the connection was opened: an abandoned PUBLISH may have changed what is
         // wanted since
         let asked = self.link.stage;
-        if session == SessionPresent::Present && asked != Stage::Persist {
-            return Err(Violation::SessionAfterClean.into());
+        match session {
+            SessionPresent::Present if asked != Stage::Persist => {
+                return Err(Violation::SessionAfterClean.into());
+            }
+            SessionPresent::Present => {}
+            SessionPresent::Absent => {
+                let (ring, slots) = self.outbox.ring(Kind::Publish);
+                if ring.forget(slots) {
+                    self.note(Change::Reset);
+                }
+                if self.stage == Stage::Wipe {
+                    self.stage = Stage::Persist;
+                }
+            }
         }
         self.link.phase = Phase::Connected;
         self.may_be_new = core::mem::take(&mut self.unanswered) > 0;
-        if session == SessionPresent::Absent {
-            let (ring, slots) = self.outbox.ring(Kind::Publish);
-            if ring.forget(slots) {
-                self.note(Change::Reset);
-            }
-            if self.stage == Stage::Wipe {
-                self.stage = Stage::Persist;
-            }
-        }
         if asked == Stage::Wipe || self.stage == Stage::Wipe {
             self.cycle();
             return Ok(None);

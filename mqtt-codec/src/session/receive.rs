@@ -116,7 +116,8 @@ impl<S: Storage> Session<S> {
             });
         };
         if header.packet_type == PacketType::ConnAck {
-            return self.handle_connack(ConnAck::from_fields(fields)?);
+            let (session, refusal) = ConnAck::decode_fields(fields)?;
+            return self.handle_connack(session, refusal);
         }
         let id = decode_answered_id(header.packet_type, fields)?;
         let codes = SubAckCodes::decode(codes, S::Handle::MAX_FILTERS)?;

@@ -56,27 +56,34 @@ impl ConnAck {
         let Some((&fields, rest)) = body.split_first_chunk() else {
             return Err(DecodeError::PacketTooShort);
         };
-        let connack = Self::from_fields(fields)?;
+        let (session, refusal) = Self::decode_fields(fields)?;
         Reader::new(rest).finish()?;
-        Ok(connack)
+        Ok(match refusal {
+            None => Self::Accepted { session },
+            Some(refusal) => Self::Refused(refusal),
+        })
     }
 
+    /// Session Present and the return code.
     #[inline(always)]
-    pub(crate) fn from_fields([flags, code]: [u8; 2]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_fields(
+        [flags, code]: [u8; 2],
+    ) -> Result<(SessionPresent, Option<ConnectRefusal>), DecodeError> {
+        if flags > 1 {
+            return Err(DecodeError::ReservedConnAckFlags);
+        }
+        if code > 5 {
+            return Err(DecodeError::ReservedConnectReturnCode);
+        }
         let session = match flags {
             0 => SessionPresent::Absent,
-            1 => SessionPresent::Present,
-            _ => return Err(DecodeError::ReservedConnAckFlags),
+            _ => SessionPresent::Present,
         };
-        if code == 0 {
-            return Ok(Self::Accepted { session });
+        let refusal = ConnectRefusal::from_code(code);
+        if flags & u8::from(refusal.is_some()) != 0 {
+            return Err(DecodeError::SessionPresentInRefusal);
         }
-        let refusal =
-            ConnectRefusal::from_code(code).ok_or(DecodeError::ReservedConnectReturnCode)?;
-        match session {
-            SessionPresent::Absent => Ok(Self::Refused(refusal)),
-            SessionPresent::Present => Err(DecodeError::SessionPresentInRefusal),
-        }
+        Ok((session, refusal))
     }
 
     /// Bytes of the whole packet: [`LEN`](Self::LEN).
