@@ -35,8 +35,8 @@ impl<'a> State<'a> {
         if !self.may_read(now) {
             return Ok((0, Brought::Nothing));
         }
-        if let Some(payload) = bytes.get(..self.payload_ahead).filter(|p| !p.is_empty()) {
-            let n = self.queue.fill(payload);
+        if self.payload_ahead > 0 {
+            let n = self.queue.fill(bytes.get(..self.payload_ahead).unwrap_or(bytes));
             self.payload_ahead -= n;
             return Ok((n, Brought::Something));
         }
@@ -112,8 +112,8 @@ impl<'a> State<'a> {
             }
             _ => Brought::Something,
         };
-        let done = consumed - self.payload_ahead.min(consumed);
-        Ok((done, brought))
+        // it is the end of what the engine has consumed
+        Ok((consumed - self.payload_ahead, brought))
     }
 
     /// Whether bytes may be taken from the receive buffer; holds reading up, or goes on with it.
