@@ -108,7 +108,7 @@ impl<S: Storage> Session<S> {
             return Ok(None);
         }
         self.link.left_over = left_over;
-        let Some((&fields, codes)) = body.split_first_chunk() else {
+        let &[first, second, ref codes @ ..] = body else {
             // by its length it is PINGRESP
             return Ok(match self.link.timers.handle_ping_response() {
                 true => None,
@@ -116,10 +116,10 @@ impl<S: Storage> Session<S> {
             });
         };
         if header.packet_type == PacketType::ConnAck {
-            let (session, refusal) = ConnAck::decode_fields(fields)?;
+            let (session, refusal) = ConnAck::decode_fields(first, second)?;
             return self.handle_connack(session, refusal);
         }
-        let id = decode_answered_id(header.packet_type, fields)?;
+        let id = decode_answered_id(header.packet_type, [first, second])?;
         let codes = SubAckCodes::decode(codes, S::Handle::MAX_FILTERS)?;
         self.handle_ack(header.packet_type, id, codes).map(Some)
     }
@@ -225,7 +225,7 @@ impl<S: Storage> Session<S> {
         if self.config().oversized == Oversized::Close {
             return Err(Error::Oversized { remaining_length });
         }
-        let Some((length, rest)) = body.split_first_chunk() else {
+        let &[high, low, ref rest @ ..] = body else {
             return Ok(None);
         };
         let qos = QoS::from_bits(header.flags >> 1 & 0b11);
@@ -237,7 +237,7 @@ impl<S: Storage> Session<S> {
         incoming.for_ack = false;
         incoming.begin(Arriving::Skipped, remaining_length - 2);
         if qos == Some(QoS::AtLeastOnce) {
-            incoming.before_id = u32::from(u16::from_be_bytes(*length));
+            incoming.before_id = u32::from(u16::from_be_bytes([high, low]));
             incoming.what = Arriving::PacketId;
         }
         Ok(Some(Input::Oversized {
@@ -249,10 +249,10 @@ impl<S: Storage> Session<S> {
     /// The packet id after a topic that was skipped.
     #[inline(always)]
     fn handle_late_id<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
-        let Some((id, rest)) = input.split_first_chunk() else {
+        let &[high, low, ref rest @ ..] = input else {
             return Ok(None);
         };
-        let id = PacketId::new(u16::from_be_bytes(*id)).ok_or(DecodeError::ZeroPacketId)?;
+        let id = PacketId::new(u16::from_be_bytes([high, low])).ok_or(DecodeError::ZeroPacketId)?;
         if let Admission::Blocked = self.admit(id, false) {
             return Ok(Some(Input::Blocked));
         }

@@ -53,10 +53,10 @@ impl ConnAck {
     #[inline(always)]
     pub fn decode(header: FixedHeader, body: &[u8]) -> Result<Self, DecodeError> {
         header.expect(PacketType::ConnAck, body)?;
-        let Some((&fields, rest)) = body.split_first_chunk() else {
+        let &[flags, code, ref rest @ ..] = body else {
             return Err(DecodeError::PacketTooShort);
         };
-        let (session, refusal) = Self::decode_fields(fields)?;
+        let (session, refusal) = Self::decode_fields(flags, code)?;
         Reader::new(rest).finish()?;
         Ok(match refusal {
             None => Self::Accepted { session },
@@ -67,7 +67,8 @@ impl ConnAck {
     /// Session Present and the return code.
     #[inline(always)]
     pub(crate) fn decode_fields(
-        [flags, code]: [u8; 2],
+        flags: u8,
+        code: u8,
     ) -> Result<(SessionPresent, Option<ConnectRefusal>), DecodeError> {
         if flags > 1 {
             return Err(DecodeError::ReservedConnAckFlags);

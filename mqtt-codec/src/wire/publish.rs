@@ -302,14 +302,14 @@ impl<'a> PublishHead<'a> {
         prefix: &'a [u8],
     ) -> Result<Option<(Self, &'a [u8])>, DecodeError> {
         let id_len = if flags & QOS_BITS == 0 { 0 } else { 2 };
-        let Some((&topic_len, rest)) = prefix.split_first_chunk() else {
+        let &[high, low, ref rest @ ..] = prefix else {
             return if body_len < 2 + id_len {
                 Err(DecodeError::PacketTooShort)
             } else {
                 Ok(None)
             };
         };
-        let topic_len = usize::from(u16::from_be_bytes(topic_len));
+        let topic_len = usize::from(u16::from_be_bytes([high, low]));
         if body_len < 2 + topic_len + id_len {
             return Err(DecodeError::PacketTooShort);
         }
@@ -320,11 +320,12 @@ impl<'a> PublishHead<'a> {
             return Ok(None);
         };
         let topic = TopicName::decode(topic)?;
-        let id = match id.first_chunk() {
-            Some(&id) => {
-                Some(PacketId::new(u16::from_be_bytes(id)).ok_or(DecodeError::ZeroPacketId)?)
+        let id = match *id {
+            [high, low] => {
+                let id = PacketId::new(u16::from_be_bytes([high, low]));
+                Some(id.ok_or(DecodeError::ZeroPacketId)?)
             }
-            None => None,
+            _ => None,
         };
         Ok(Some((Self { topic, id }, rest)))
     }
