@@ -58,7 +58,7 @@ impl<'a> State<'a> {
                 match self.queue.begin(&message) {
                     true => Brought::Something,
                     false => {
-                        let remaining_length = message.remaining_length();
+                        let remaining_length = message.remaining_length;
                         if self.session.config().oversized == Oversized::Close {
                             return Err(Error::Oversized { remaining_length });
                         }

@@ -1,6 +1,6 @@
 use crate::wire::{Dup, PacketId, PacketType, QoS, Retain, SessionPresent, SubAckCodes, TopicName};
 
-use super::{AckToken, session::publish_remaining_length};
+use super::AckToken;
 
 /// What one step of [`Session::handle_input`](super::Session::handle_input) brought.
 #[derive(Debug)]
@@ -80,16 +80,10 @@ pub struct Message<'b> {
     pub payload: &'b [u8],
     /// Bytes of the whole payload; more than `payload` holds if [`Input::Payload`] follows.
     pub payload_len: u32,
+    /// The packet's remaining length in bytes.
+    pub remaining_length: u32,
     /// To be acknowledged, at QoS 1.
     pub token: Option<AckToken>,
-}
-
-impl Message<'_> {
-    /// Bytes of its packet behind the fixed header.
-    #[must_use]
-    pub fn remaining_length(&self) -> u32 {
-        publish_remaining_length(self.topic, self.qos, self.payload_len)
-    }
 }
 
 /// What happened without input.

@@ -214,6 +214,7 @@ impl<S: Storage> Session<S> {
             dup: Dup::from_flags(header.flags),
             payload,
             payload_len: left + payload.len() as u32,
+            remaining_length,
             token,
         })))
     }
