@@ -49,7 +49,12 @@ impl Link {
     /// Becomes that of the next connection, or of none.
     #[inline(never)]
     pub(super) fn renew(&mut self, phase: Phase) {
-        *self = Self::new(phase, self.acks.next_sequence());
+        // all zero: one fill
+        const CLOSED: Link = Link::new(Phase::Closed, 0);
+        let sequence = self.acks.next_sequence();
+        *self = CLOSED;
+        self.phase = phase;
+        self.acks = Acks::new(sequence);
     }
 
     /// Whether another connection, for the sake of messages that were given up, would not come anyway.
