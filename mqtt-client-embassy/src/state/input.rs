@@ -36,7 +36,9 @@ impl<'a> State<'a> {
             return Ok((0, Brought::Nothing));
         }
         if self.payload_ahead > 0 {
-            let n = self.queue.fill(bytes.get(..self.payload_ahead).unwrap_or(bytes));
+            let n = self
+                .queue
+                .fill(bytes.get(..self.payload_ahead).unwrap_or(bytes));
             self.payload_ahead -= n;
             return Ok((n, Brought::Something));
         }

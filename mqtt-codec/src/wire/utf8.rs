@@ -36,11 +36,11 @@ fn to_str_by_chunks(bytes: &[u8]) -> Option<&str> {
 }
 
 const fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
-    // before any second byte
-    const HARMLESS: u32 = 0xE1;
-    // Bytes that are still to come of a character, and its first one while the second is to come.
+    // Bytes that are still to come of a character, and its first one until the second has come: then one that any may
+    // follow.
+    const ANY: u32 = 0xE1;
     let mut left = 0;
-    let mut first = HARMLESS;
+    let mut first = ANY;
     let mut rest = bytes;
     while let [byte, after @ ..] = rest {
         rest = after;
@@ -51,7 +51,7 @@ const fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
             continue;
         }
         let bits = byte ^ 0x80;
-        // the first byte, and two bits of the second, which tell all but those of `mid_range`
+        // the first byte and two bits of the second, which tell everything
         let sixteenths = (first << 6 | bits) >> 4;
         if bits >= 0x40
             // a first byte that is none, or over U+10FFFF
@@ -62,7 +62,7 @@ const fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
         {
             return false;
         }
-        first = HARMLESS;
+        first = ANY;
         left -= 1;
     }
     left == 0
