@@ -98,10 +98,10 @@ impl<S: Storage> Session<S> {
             remaining_length,
         };
         self.check_header(header)?;
-        let body_len = header.remaining_length.get() as usize;
+        let body_len = remaining_length.get() as usize;
         let body = rest.get(..body_len).unwrap_or(rest);
         let left_over = rest.len() - body.len();
-        if header.packet_type == PacketType::Publish {
+        if packet_type == PacketType::Publish {
             return self.handle_publish(header, input.len(), body, left_over);
         }
         if body.len() < body_len {
@@ -115,13 +115,13 @@ impl<S: Storage> Session<S> {
                 false => Some(Input::Unexpected(PacketType::PingResp)),
             });
         };
-        if header.packet_type == PacketType::ConnAck {
+        if packet_type == PacketType::ConnAck {
             let (session, refusal) = ConnAck::decode_fields(first, second)?;
             return self.handle_connack(session, refusal);
         }
-        let id = decode_answered_id(header.packet_type, [first, second])?;
+        let id = decode_answered_id(packet_type, [first, second])?;
         let codes = SubAckCodes::decode(codes, S::Handle::MAX_FILTERS)?;
-        self.handle_ack(header.packet_type, id, codes).map(Some)
+        self.handle_ack(packet_type, id, codes).map(Some)
     }
 
     /// What is wrong with a packet before its body is there.
