@@ -56,8 +56,8 @@ impl ConnAck {
         let &[flags, code, ref rest @ ..] = body else {
             return Err(DecodeError::PacketTooShort);
         };
-        let (session, refusal) = Self::decode_fields(flags, code)?;
         Reader::new(rest).finish()?;
+        let (session, refusal) = Self::decode_fields(flags, code)?;
         Ok(match refusal {
             None => Self::Accepted { session },
             Some(refusal) => Self::Refused(refusal),
