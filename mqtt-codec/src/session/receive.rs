@@ -20,8 +20,8 @@ enum Admission {
     Discard,
 }
 
-/// What was brought.
-type Brought<'b, S> = Result<Option<Input<'b, <S as Storage>::Handle>>, Error>;
+/// What received bytes brought.
+type Brought<'b, S> = Option<Input<'b, <S as Storage>::Handle>>;
 
 impl<S: Storage> Session<S> {
     /// Takes at most one packet, or one chunk of a payload, from received bytes.
@@ -39,7 +39,7 @@ impl<S: Storage> Session<S> {
         &mut self,
         now: Instant,
         input: &'b [u8],
-    ) -> Result<(usize, Option<Input<'b, S::Handle>>), Error> {
+    ) -> Result<(usize, Brought<'b, S>), Error> {
         if input.is_empty()
             || matches!(
                 self.link.phase,
@@ -59,7 +59,7 @@ impl<S: Storage> Session<S> {
 
     /// Sets `left_over` when it consumes something.
     #[inline(always)]
-    fn handle_bytes<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
+    fn handle_bytes<'b>(&mut self, input: &'b [u8]) -> Result<Brought<'b, S>, Error> {
         let incoming = &mut self.link.incoming;
         if incoming.left == 0 {
             return self.handle_packet(input);
@@ -84,7 +84,7 @@ impl<S: Storage> Session<S> {
     }
 
     #[inline(always)]
-    fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
+    fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Result<Brought<'b, S>, Error> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
         };
@@ -161,7 +161,7 @@ impl<S: Storage> Session<S> {
         input_len: usize,
         body: &'b [u8],
         left_over: usize,
-    ) -> Brought<'b, S> {
+    ) -> Result<Brought<'b, S>, Error> {
         let remaining_length = header.remaining_length.get();
         let left = remaining_length - body.len() as u32;
         let oversized = remaining_length > self.config().max_incoming;
@@ -221,7 +221,11 @@ impl<S: Storage> Session<S> {
 
     /// A PUBLISH whose topic fills the whole receive buffer: only its packet id is of interest.
     #[inline(always)]
-    fn handle_endless_topic<'b>(&mut self, header: FixedHeader, body: &'b [u8]) -> Brought<'b, S> {
+    fn handle_endless_topic<'b>(
+        &mut self,
+        header: FixedHeader,
+        body: &'b [u8],
+    ) -> Result<Brought<'b, S>, Error> {
         let remaining_length = header.remaining_length.get();
         if self.config().oversized == Oversized::Close {
             return Err(Error::Oversized { remaining_length });
@@ -249,7 +253,7 @@ impl<S: Storage> Session<S> {
 
     /// The packet id after a topic that was skipped.
     #[inline(always)]
-    fn handle_late_id<'b>(&mut self, input: &'b [u8]) -> Brought<'b, S> {
+    fn handle_late_id<'b>(&mut self, input: &'b [u8]) -> Result<Brought<'b, S>, Error> {
         let &[high, low, ref rest @ ..] = input else {
             return Ok(None);
         };
