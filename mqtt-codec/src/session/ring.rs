@@ -326,6 +326,7 @@ impl Ring {
     }
 
     /// The slot at an offset up to `len`, if there are more slots.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u32) -> Option<&'s mut Slot<H>> {
         let mut index = (self.head + offset) as usize;
         if index >= slots.len() {

@@ -2,7 +2,7 @@ use core::borrow::Borrow;
 
 use crate::wire::{
     Ack, AckType, Delivery, Dup, Empty, EncodeError, PacketType, PublishHeader, QoS,
-    RemainingLength, Retain, TopicName,
+    RemainingLength, Retain, TopicFilter, TopicName,
 };
 
 use super::link::{Phase, Renewal};
@@ -20,8 +20,8 @@ const ID: usize = 5;
 const BODY_LEN: usize = ID + 2;
 const TAIL: usize = BODY_LEN + 2;
 
-/// The packet that is being handed out, cut into segments: a few bytes of ours around a body of the caller's, and a
-/// payload of the caller's.
+/// The packet that is being handed out, in segments: a few bytes of ours around a body of the caller's, and a payload of
+/// the caller's. They are worked out each time that they are asked for.
 ///
 /// ```text
 /// PUBLISH    [header, topic length | topic | id] payload
@@ -34,10 +34,6 @@ pub(super) struct Packet {
     len: u32,
     at: u32,
     step: u16,
-    /// In the frame: where it begins, where the body belongs, and where it ends.
-    head: u8,
-    tail: u8,
-    end: u8,
     source: Source,
 }
 
@@ -47,8 +43,7 @@ enum Source {
     /// Whole packets in the frame.
     Frame,
     /// The packet before the send cursor of the ring.
-    Publish,
-    Control,
+    Ring(Kind),
     /// A QoS 0 PUBLISH whose bytes the caller holds.
     AtMostOnce,
 }
@@ -59,9 +54,6 @@ impl Packet {
         len: 0,
         at: 0,
         step: 0,
-        head: 0,
-        tail: 0,
-        end: 0,
         source: Source::None,
     };
 
@@ -77,18 +69,14 @@ impl Packet {
     /// The ring that it comes from.
     pub(super) const fn kind(&self) -> Option<Kind> {
         match self.source {
-            Source::Publish => Some(Kind::Publish),
-            Source::Control => Some(Kind::Control),
+            Source::Ring(kind) => Some(kind),
             Source::None | Source::Frame | Source::AtMostOnce => None,
         }
     }
 
     /// Whether it comes from this ring.
     pub(super) const fn is_of(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Publish => matches!(self.source, Source::Publish),
-            Kind::Control => matches!(self.source, Source::Control),
-        }
+        matches!(self.source, Source::Ring(of) if of as u8 == kind as u8)
     }
 
     pub(super) fn set_disconnect(&mut self) {
@@ -97,16 +85,7 @@ impl Packet {
 
     fn set_empty(&mut self, packet: Empty) {
         [self.frame[0], self.frame[1]] = packet.to_bytes();
-        self.set_frame(Empty::LEN);
-    }
-
-    /// The first `len` bytes of the frame are whole packets.
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn set_frame(&mut self, len: usize) {
-        self.begin(Source::Frame, len as u32);
-        self.head = 0;
-        self.tail = len as u8;
-        self.end = len as u8;
+        self.begin(Source::Frame, Empty::LEN as u32);
     }
 
     /// The first segment of a packet.
@@ -117,79 +96,109 @@ impl Packet {
         self.len = len;
     }
 
-    /// Begins a segment of the packet in the slot; false if it has none of that number.
-    #[inline(never)]
-    fn cut<H: Outgoing>(&mut self, kind: Kind, slot: &Slot<H>, step: u16) -> bool {
-        let (Some(handle), Some(id)) = (slot.handle(), slot.id()) else {
-            return false;
-        };
+    /// Of the frame, what is not handed out of whole packets in it.
+    fn whole(&self) -> Option<&[u8]> {
+        self.frame.get(self.at as usize..self.len as usize)
+    }
+
+    /// What is not handed out of the segment of the packet in the slot; `None` if it has no such segment.
+    fn segment<'s, H: Outgoing>(&'s mut self, slot: &'s Slot<H>) -> Option<Transmit<'s, H>> {
+        let handle = slot.handle()?;
+        let id = slot.id()?;
         let content = handle.content();
-        let Some((body, qos)) = body(handle, content, step) else {
-            return false;
-        };
-        let id = id.get().to_be_bytes();
-        let (first_byte, source, tail, tail_len, payload_len) = match content {
+        let is_first = H::MAX_FILTERS == 1 || self.step == 0;
+        let is_publish = matches!(content, Content::Publish { .. });
+        // PUBLISH has the id behind its body, the others before
+        self.put(ID, id.get());
+        self.put(TAIL, id.get());
+        let (body, first_byte, tail_len, payload_len) = match content {
             Content::Publish {
+                topic,
                 retain,
                 payload_len,
-                ..
             } => {
                 let dup = if slot.touched() { 0b1000 } else { 0 };
                 let flags = dup | 0b0010 | retain as u8;
                 let first_byte = PacketType::Publish.first_byte(flags);
-                (first_byte, Source::Publish, id, 2, payload_len)
+                (topic.as_bytes(), first_byte, 2, payload_len)
             }
-            Content::Subscribe => {
-                let first_byte = PacketType::Subscribe.first_byte(0b0010);
-                (first_byte, Source::Control, [qos.bits(), 0], 1, 0)
-            }
-            Content::Unsubscribe => {
-                let first_byte = PacketType::Unsubscribe.first_byte(0b0010);
-                (first_byte, Source::Control, [0; 2], 0, 0)
+            Content::Subscribe | Content::Unsubscribe => {
+                let (filter, qos) = filter(handle, self.step)?;
+                self.frame[TAIL] = qos.bits();
+                let (packet_type, tail_len) = match content {
+                    Content::Subscribe => (PacketType::Subscribe, 1),
+                    _ => (PacketType::Unsubscribe, 0),
+                };
+                let first_byte = packet_type.first_byte(0b0010);
+                (filter.as_str().as_bytes(), first_byte, tail_len, 0)
             }
         };
-        let mut head = BODY_LEN;
-        if kind == Kind::Control {
-            [self.frame[ID], self.frame[ID + 1]] = id;
-            if step == 0 {
-                head = ID;
-            }
-        }
-        [self.frame[BODY_LEN], self.frame[BODY_LEN + 1]] = (body.len() as u16).to_be_bytes();
-        [self.frame[TAIL], self.frame[TAIL + 1]] = tail;
-        let end = TAIL + tail_len;
-        let mut len = ((end - head + body.len()) as u32).saturating_add(payload_len);
-        if step == 0 {
+        self.put(BODY_LEN, body.len() as u16);
+        let mut begin = match is_first && !is_publish {
+            true => ID,
+            false => BODY_LEN,
+        };
+        let mut len = ((TAIL - begin + body.len() + tail_len) as u32).saturating_add(payload_len);
+        if is_first {
             // that of several filters has other segments
-            let is_all = H::MAX_FILTERS == 1 || kind == Kind::Publish;
+            let is_all = H::MAX_FILTERS == 1 || is_publish;
             let remaining_length = match is_all {
                 true => len,
                 false => remaining_length(handle, content),
             };
-            let begin = self.put_header(head, first_byte, remaining_length);
-            len = len.saturating_add((head - begin) as u32);
-            head = begin;
+            let end = begin;
+            begin = self.put_header(end, first_byte, remaining_length);
+            len = len.wrapping_add((end - begin) as u32);
         }
-        self.begin(source, len);
-        self.step = step;
-        self.head = head as u8;
-        self.tail = TAIL as u8;
-        self.end = end as u8;
-        true
+        self.len = len;
+        let (before, after) = self.frame.split_at(TAIL);
+        let mut passed = self.at as usize;
+        let bytes = [
+            skip(before.get(begin..)?, &mut passed)?,
+            skip(body, &mut passed)?,
+            skip(after.get(..tail_len)?, &mut passed)?,
+        ];
+        let offset = passed as u32;
+        let payload = is_publish.then_some(PayloadRange {
+            handle,
+            id,
+            offset,
+            len: payload_len.saturating_sub(offset),
+        });
+        let dup = if slot.touched() {
+            Dup::Repeat
+        } else {
+            Dup::First
+        };
+        Some(Transmit {
+            bytes,
+            payload,
+            begins: (is_publish && self.at == 0).then_some(dup),
+        })
+    }
+
+    fn put(&mut self, at: usize, value: u16) {
+        if let Some(place) = self.frame.get_mut(at..at + 2) {
+            place.copy_from_slice(&value.to_be_bytes());
+        }
     }
 
     /// Writes the fixed header up to `end` of the frame, and returns where it begins.
     fn put_header(&mut self, end: usize, first_byte: u8, remaining_length: u32) -> usize {
-        let remaining_length = RemainingLength::new(remaining_length);
         debug_assert!(
-            remaining_length.is_some(),
+            RemainingLength::new(remaining_length).is_some(),
             "a handle tells another packet than the one accepted"
         );
-        let remaining_length = remaining_length.unwrap_or(RemainingLength::ZERO);
-        let begin = end - 1 - remaining_length.encoded_len();
+        let mut begin = end - 2;
+        // of four digits at most, for which there is room
+        let mut rest = (remaining_length & RemainingLength::MAX.get()) >> 7;
+        while rest > 0 {
+            begin -= 1;
+            rest >>= 7;
+        }
         if let Some([first, length @ ..]) = self.frame.get_mut(begin..end) {
             *first = first_byte;
-            let mut rest = remaining_length.get();
+            rest = remaining_length;
             for byte in length {
                 *byte = (rest & 0x7F) as u8 | if rest > 0x7F { 0x80 } else { 0 };
                 rest >>= 7;
@@ -199,23 +208,13 @@ impl Packet {
     }
 }
 
-/// Topic or filter of a segment, and the QoS of the filter; `None` if there is no such filter.
-fn body<'h, H: Outgoing>(
-    handle: &'h H,
-    content: Content<'h>,
-    step: u16,
-) -> Option<(&'h [u8], QoS)> {
-    match content {
-        Content::Publish { topic, .. } => Some((topic.as_bytes(), QoS::AtLeastOnce)),
-        Content::Subscribe | Content::Unsubscribe => {
-            let step = usize::from(step);
-            if H::MAX_FILTERS > 1 && step >= H::MAX_FILTERS {
-                return None;
-            }
-            let (filter, qos) = handle.filter(step)?;
-            Some((filter.as_str().as_bytes(), qos))
-        }
+/// The filter of a segment; `None` if there is none of that number.
+fn filter<H: Outgoing>(handle: &H, step: u16) -> Option<(TopicFilter<'_>, QoS)> {
+    let step = usize::from(step);
+    if H::MAX_FILTERS > 1 && step >= H::MAX_FILTERS {
+        return None;
     }
+    handle.filter(step)
 }
 
 /// What is left of a part when so many bytes of the segment are passed, which are fewer after it.
@@ -232,51 +231,19 @@ impl<S: Storage> Session<S> {
         if self.link.packet.is_none() {
             self.begin_packet()?;
         }
-        let packet = &self.link.packet;
-        if packet.source == Source::AtMostOnce {
-            return None;
-        }
-        let frame = packet.frame.get(..usize::from(packet.end))?;
-        let (before, after) = frame.split_at_checked(usize::from(packet.tail))?;
-        let before = before.get(usize::from(packet.head)..)?;
-        let mut within: &[u8] = &[];
-        let mut payload = None;
-        let mut begins = None;
-        if let Some(kind) = packet.kind() {
-            let (ring, slots) = self.outbox.ring(kind);
-            let slot = ring.last_sent(slots)?;
-            let handle = slot.handle()?;
-            let content = handle.content();
-            (within, _) = body(handle, content, packet.step)?;
-            if let Content::Publish { payload_len, .. } = content {
-                let head_len = packet.len.saturating_sub(payload_len);
-                let offset = packet.at.saturating_sub(head_len);
-                payload = Some(PayloadRange {
-                    handle,
-                    id: slot.id()?,
-                    offset,
-                    len: payload_len - offset,
-                });
-                if packet.at == 0 {
-                    begins = Some(if slot.touched() {
-                        Dup::Repeat
-                    } else {
-                        Dup::First
-                    });
-                }
+        let packet = &mut self.link.packet;
+        match packet.source {
+            Source::None | Source::AtMostOnce => None,
+            Source::Frame => Some(Transmit {
+                bytes: [packet.whole()?, &[], &[]],
+                payload: None,
+                begins: None,
+            }),
+            Source::Ring(kind) => {
+                let (ring, slots) = self.outbox.ring(kind);
+                packet.segment(ring.last_sent(slots)?)
             }
         }
-        let mut passed = packet.at as usize;
-        let bytes = [
-            skip(before, &mut passed)?,
-            skip(within, &mut passed)?,
-            skip(after, &mut passed)?,
-        ];
-        Some(Transmit {
-            bytes,
-            payload,
-            begins,
-        })
     }
 
     /// The PUBLISH whose beginning the last [`poll_transmit`](Self::poll_transmit) gave goes back to its place, since its
@@ -299,16 +266,16 @@ impl<S: Storage> Session<S> {
         if packet.at < packet.len {
             return;
         }
-        if S::Handle::MAX_FILTERS > 1 && packet.is_of(Kind::Control) {
-            let (ring, slots) = self.outbox.ring(Kind::Control);
-            let slot = ring.last_sent(slots);
-            if slot.is_some_and(|slot| packet.cut(Kind::Control, slot, packet.step + 1)) {
-                return;
-            }
-        }
-        if packet.is_of(Kind::Publish) {
-            let (ring, slots) = self.outbox.ring(Kind::Publish);
+        if let Some(kind) = packet.kind() {
+            let (ring, slots) = self.outbox.ring(kind);
             if let Some(slot) = ring.last_sent(slots) {
+                let next = packet.step + 1;
+                let is_more = S::Handle::MAX_FILTERS > 1 && kind == Kind::Control;
+                if is_more && slot.handle().is_some_and(|it| filter(it, next).is_some()) {
+                    packet.at = 0;
+                    packet.step = next;
+                    return;
+                }
                 slot.complete();
             }
         }
@@ -394,7 +361,7 @@ impl<S: Storage> Session<S> {
             len += Ack::LEN;
         }
         if len > 0 {
-            packet.set_frame(len);
+            packet.begin(Source::Frame, len as u32);
             return Some(());
         }
         if link.ping_wanted {
@@ -409,8 +376,9 @@ impl<S: Storage> Session<S> {
         let mut kind = Kind::Control;
         loop {
             let (ring, slots) = self.outbox.ring(kind);
-            if let Some(slot) = ring.send_next(slots, link.staged) {
-                return packet.cut(kind, slot, 0).then_some(());
+            if ring.send_next(slots, link.staged).is_some() {
+                packet.begin(Source::Ring(kind), 0);
+                return Some(());
             }
             if kind == Kind::Publish
                 || link.renewal == Renewal::Wanted
