@@ -227,16 +227,19 @@ impl<'a> State<'a> {
 
     /// Turns wishes for subscriptions into packets.
     fn request(&mut self) {
-        while self.session.wants_renewal() {
-            // there is room, and one filter makes no packet too long
-            let _ = self.session.renew(self.routes.next_subscribe());
-        }
         while self.session.is_connected() && !self.session.is_control_full() {
-            let next = self.routes.next_subscribe();
-            let unsubscribe = || (self.unsubscribing?.next)(&mut self.routes);
-            let Some(next) = next.or_else(unsubscribe) else {
+            let mut next = self.routes.next_subscribe();
+            if next.is_none() {
+                // each subscription is on its way: publishing need not wait
+                let _ = self.session.renew(None);
+                next = self
+                    .unsubscribing
+                    .and_then(|it| (it.next)(&mut self.routes));
+            }
+            let Some(next) = next else {
                 return;
             };
+            // there is room, and one filter makes no packet too long
             let _ = self.session.enqueue(next);
         }
     }
