@@ -54,6 +54,15 @@ impl Ids {
     const fn has(self, id: PacketId) -> bool {
         id.get().wrapping_sub(self.first) < self.count
     }
+
+    const fn after(self, id: u16) -> u16 {
+        let next = id.wrapping_add(1);
+        if next.wrapping_sub(self.first) == self.count {
+            self.first
+        } else {
+            next
+        }
+    }
 }
 
 /// An ordered ring of packets that stay until they are acknowledged.
@@ -76,8 +85,8 @@ pub(super) struct Ring {
     reached: u32,
     /// Sent on this connection and not acknowledged.
     in_flight: u16,
-    /// Id of the packet at head, or of the next one.
-    head_id: u16,
+    /// Id of the packet that comes to the tail.
+    next_id: u16,
     ids: Ids,
 }
 
@@ -89,7 +98,7 @@ impl Ring {
             sent: 0,
             reached: 0,
             in_flight: 0,
-            head_id: ids.first,
+            next_id: ids.first,
             ids,
         }
     }
@@ -139,13 +148,14 @@ impl Ring {
         if self.is_full(slots) {
             return None;
         }
-        let id = self.id(self.len)?;
+        let id = PacketId::new(self.next_id)?;
         let slot = self.slot(slots, self.len)?;
         slot.start = 0;
         slot.id = Some(id);
         slot.marks = 0;
         slot.attempts = 0;
         self.len += 1;
+        self.next_id = self.ids.after(id.get());
         Some((id, &mut slot.handle))
     }
 
@@ -157,8 +167,11 @@ impl Ring {
         handle: H,
     ) -> Result<(), H> {
         self.set_next_id(id);
-        let offset = self.distance(id.get());
-        if !self.may_restore(id) || offset as usize >= slots.len() {
+        if !self.may_restore(id) {
+            return Err(handle);
+        }
+        let offset = self.restored_offset(id);
+        if offset as usize >= slots.len() {
             return Err(handle);
         }
         let Some(slot) = self.slot(slots, offset) else {
@@ -171,41 +184,44 @@ impl Ring {
             ..Slot::EMPTY
         };
         self.len = offset + 1;
+        self.next_id = self.ids.after(id.get());
         Ok(())
     }
 
     /// Whether more slots could hold a packet of an earlier run under this id.
     pub(super) const fn may_restore(&self, id: PacketId) -> bool {
-        self.ids.has(id) && self.distance(id.get()) >= self.len
+        self.ids.has(id) && self.restored_offset(id) < self.ids.count as u32
+    }
+
+    /// Where the packet that takes this id would stand, those before it left out.
+    const fn restored_offset(&self, id: PacketId) -> u32 {
+        self.len + self.ids.count as u32 - self.age(id)
     }
 
     /// The id that the next packet takes; heeded only while the ring is empty.
     pub(super) fn set_next_id(&mut self, id: PacketId) {
         if self.is_empty() && self.ids.has(id) {
-            self.head_id = id.get();
+            self.next_id = id.get();
         }
     }
 
-    /// Moves the send cursor over the next packet, which begins at `start` of the output.
-    pub(super) fn send_next<'s, H>(
-        &mut self,
-        slots: &'s mut [Slot<H>],
-        start: u32,
-    ) -> Option<&'s mut Slot<H>> {
+    /// Moves the send cursor over the next packet, which begins at `start` of the output; false if there is none.
+    pub(super) fn send_next<H>(&mut self, slots: &mut [Slot<H>], start: u32) -> bool {
         while self.sent < self.len {
-            let offset = self.sent;
-            let slot = self.slot(slots, offset)?;
+            let Some(slot) = self.slot(slots, self.sent) else {
+                return false;
+            };
+            self.sent += 1;
             slot.start = start;
             if !slot.touched() {
                 slot.marks = 0;
             }
-            self.sent += 1;
             if slot.handle.is_some() {
                 self.in_flight += 1;
-                return self.slot(slots, offset);
+                return true;
             }
         }
-        None
+        false
     }
 
     /// Moves the send cursor back before the last packet, which nothing has taken over.
@@ -239,10 +255,7 @@ impl Ring {
         slots: &'s mut [Slot<H>],
         id: PacketId,
     ) -> Option<(u32, &'s H)> {
-        let offset = self.distance(id.get());
-        if offset >= self.len {
-            return None;
-        }
+        let offset = self.len.checked_sub(self.age(id))?;
         let slot = self.slot(slots, offset)?;
         // the distance of a foreign id says nothing
         if slot.id != Some(id) {
@@ -259,7 +272,7 @@ impl Ring {
 
     /// Takes the handle at an offset, and tells whether the peer may have the whole packet.
     pub(super) fn take<H>(&mut self, slots: &mut [Slot<H>], offset: u32) -> Option<(H, bool)> {
-        let slot = self.slot(slots, offset)?;
+        let slot = slots.get_mut(self.index(slots, offset))?;
         let handle = slot.handle.take()?;
         let mut marks = slot.marks;
         if offset < self.sent {
@@ -271,12 +284,9 @@ impl Ring {
     }
 
     /// The id of the oldest packet that is held.
-    pub(super) fn oldest(&self) -> Option<PacketId> {
-        if self.is_empty() {
-            None
-        } else {
-            PacketId::new(self.head_id)
-        }
+    pub(super) fn oldest<H>(&self, slots: &mut [Slot<H>]) -> Option<PacketId> {
+        let slot = self.slot(slots, 0)?;
+        slot.handle.as_ref().and(slot.id)
     }
 
     /// Counts an ended connection against the oldest packet that reached it; returns its id and count.
@@ -308,50 +318,43 @@ impl Ring {
         marks & TOUCHED != 0
     }
 
+    /// Frees the places up to the next packet that is held.
     fn release<H>(&mut self, slots: &[Slot<H>]) {
-        let is_hole = |head| {
-            let slot: Option<&Slot<H>> = slots.get(head as usize);
-            slot.is_some_and(|slot| slot.handle.is_none())
-        };
-        while self.len > 0 && is_hole(self.head) {
-            self.head_id = self.id(1).map_or(self.head_id, PacketId::get);
+        let mut freed = 0;
+        let is_hole = |slot: &Slot<H>| slot.handle.is_none();
+        while freed < self.len && slots.get(self.head as usize).is_some_and(is_hole) {
+            freed += 1;
             self.head += 1;
             if self.head as usize >= slots.len() {
                 self.head = 0;
             }
-            self.len -= 1;
-            self.sent = self.sent.saturating_sub(1);
-            self.reached = self.reached.saturating_sub(1);
         }
+        self.len -= freed;
+        self.sent = self.sent.saturating_sub(freed);
+        self.reached = self.reached.saturating_sub(freed);
+    }
+
+    /// How many ids before that of the tail it is, 1 or more; without meaning for an id of another ring.
+    const fn age(&self, id: PacketId) -> u32 {
+        let mut age = self.next_id as i32 - id.get() as i32;
+        if age <= 0 {
+            age += self.ids.count as i32;
+        }
+        age as u32
     }
 
     /// The slot at an offset up to `len`, if there are more slots.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn slot<'s, H>(&self, slots: &'s mut [Slot<H>], offset: u32) -> Option<&'s mut Slot<H>> {
-        let mut index = (self.head + offset) as usize;
-        if index >= slots.len() {
-            index -= slots.len();
-        }
-        slots.get_mut(index)
+        slots.get_mut(self.index(slots, offset))
     }
 
-    /// The id of the packet at an offset.
-    const fn id(&self, offset: u32) -> Option<PacketId> {
-        let Ids { first, count } = self.ids;
-        let mut id = self.head_id as u32 + offset;
-        if id >= first as u32 + count as u32 {
-            id -= count as u32;
+    const fn index<H>(&self, slots: &[Slot<H>], offset: u32) -> usize {
+        let index = (self.head + offset) as usize;
+        match index < slots.len() {
+            true => index,
+            false => index - slots.len(),
         }
-        PacketId::new(id as u16)
-    }
-
-    /// How many ids after that of the head it is; without meaning for an id of another ring.
-    const fn distance(&self, id: u16) -> u32 {
-        let mut distance = id as i32 - self.head_id as i32;
-        if distance < 0 {
-            distance += self.ids.count as i32;
-        }
-        distance as u32
     }
 }
 
@@ -379,7 +382,8 @@ mod tests {
     }
 
     fn send_next(ring: &mut Ring, slots: &mut [Slot<u32>]) -> Option<PacketId> {
-        ring.send_next(slots, 0)?.id()
+        let is_sent = ring.send_next(slots, 0);
+        is_sent.then(|| ring.last_sent(slots))??.id()
     }
 
     fn acknowledge(ring: &mut Ring, slots: &mut [Slot<u32>], id: PacketId) -> Option<u32> {
@@ -422,6 +426,22 @@ mod tests {
         assert_eq!(push(&mut ring, &mut slots, 9), Some(id(13)));
         assert_eq!(push(&mut ring, &mut slots, 9), Some(id(14)));
         assert!(ring.is_full(&slots));
+    }
+
+    #[test]
+    fn finds_each_packet_when_every_id_is_held() {
+        let (mut ring, mut slots) = ring::<7>();
+        for value in 0..7 {
+            push(&mut ring, &mut slots, value).unwrap();
+            send_next(&mut ring, &mut slots);
+        }
+        assert!(ring.is_full(&slots));
+        for (value, id) in (10..17).map(id).enumerate() {
+            assert_eq!(
+                ring.find(&mut slots, id),
+                Some((value as u32, &(value as u32)))
+            );
+        }
     }
 
     #[test]

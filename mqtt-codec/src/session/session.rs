@@ -196,7 +196,7 @@ impl<S: Storage> Session<S> {
     /// what was not delivered. To be called without a connection.
     pub fn take_oldest(&mut self) -> Option<(PacketId, S::Handle)> {
         let (ring, slots) = self.outbox.ring(Kind::Publish);
-        let id = ring.oldest()?;
+        let id = ring.oldest(slots)?;
         let (handle, _) = ring.take(slots, 0)?;
         self.note(Change::Removed(id));
         Some((id, handle))

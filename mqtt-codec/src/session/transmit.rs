@@ -376,7 +376,7 @@ impl<S: Storage> Session<S> {
         let mut kind = Kind::Control;
         loop {
             let (ring, slots) = self.outbox.ring(kind);
-            if ring.send_next(slots, link.staged).is_some() {
+            if ring.send_next(slots, link.staged) {
                 packet.begin(Source::Ring(kind), 0);
                 return Some(());
             }
