@@ -8,6 +8,9 @@ use super::{Error, Event, Instant, Session, Storage, TimeLimit, Timeout};
 /// What has a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
+    /// Keep Alive: since bytes were sent, and since some were received.
+    Sent,
+    Received,
     ConnAck,
     PingResponse,
     Write,
@@ -17,11 +20,11 @@ enum Timer {
     Answer,
     /// Until reading goes on although consumers stall, or until what was given up is asked for again.
     Stall,
-    PingRequest,
 }
 
-/// Timers with a start of their own: all but `PingRequest`.
-const TIMERS: [Timer; Timer::PingRequest as usize] = [
+const TIMERS: [Timer; 8] = [
+    Timer::Sent,
+    Timer::Received,
     Timer::ConnAck,
     Timer::PingResponse,
     Timer::Write,
@@ -30,21 +33,21 @@ const TIMERS: [Timer; Timer::PingRequest as usize] = [
     Timer::Stall,
 ];
 
-/// The bit of a timer, if it is set.
-const fn bit(timer: Timer, is_set: bool) -> u8 {
-    (is_set as u8) << timer as u8
+/// Those that start by themselves, when what they wait for begins. The others run as long as the connection.
+const STARTED: u8 = !(bit(Timer::Sent) | bit(Timer::Received));
+
+const fn bit(timer: Timer) -> u8 {
+    1 << timer as u8
 }
 
-/// When the time limits of one connection began, and the times that Keep Alive runs from.
+/// When the time limits of one connection began.
 ///
 /// Times are in steps of 256 µs, and two of them are compared by their distance, which may be six days: half the code
 /// and half the memory of 64 bits on a small processor.
 #[derive(Debug)]
 pub(super) struct Timers {
     starts: [u32; TIMERS.len()],
-    last_sent: u32,
-    last_received: u32,
-    /// A bit for each timer that runs.
+    /// A bit for each timer of [`STARTED`] that runs.
     running: u8,
     /// PINGREQ sent or about to be, without PINGRESP yet.
     pings: u8,
@@ -54,29 +57,26 @@ impl Timers {
     pub(super) const fn new() -> Self {
         Self {
             starts: [0; TIMERS.len()],
-            last_sent: 0,
-            last_received: 0,
             running: 0,
             pings: 0,
         }
     }
 
     pub(super) fn handle_opened(&mut self, now: Instant) {
-        let now = steps(now.as_micros());
-        self.last_sent = now;
-        self.last_received = now;
-        self.starts[Timer::ConnAck as usize] = now;
-        self.running = bit(Timer::ConnAck, true);
+        self.set(Timer::Sent, now);
+        self.set(Timer::Received, now);
+        self.set(Timer::ConnAck, now);
+        self.running = bit(Timer::ConnAck);
     }
 
     pub(super) fn handle_written(&mut self, now: Instant) {
-        self.last_sent = steps(now.as_micros());
+        self.set(Timer::Sent, now);
         self.stop(Timer::Write);
     }
 
     /// Any byte is a sign of life, that of a large packet still arriving too.
     pub(super) fn handle_life(&mut self, now: Instant) {
-        self.last_received = steps(now.as_micros());
+        self.set(Timer::Received, now);
         self.stop(Timer::PingResponse);
     }
 
@@ -97,17 +97,11 @@ impl Timers {
 
     /// It starts anew, if it runs.
     fn stop(&mut self, timer: Timer) {
-        self.running &= !bit(timer, true);
+        self.running &= !bit(timer);
     }
 
-    /// Steps until Keep Alive asks for a PINGREQ: with one under way, no second one is due for the silence of the peer.
-    fn until_ping(&self, now: u32, interval: u32) -> u32 {
-        let sent = left(now, self.last_sent, interval);
-        if self.pings > 0 {
-            sent
-        } else {
-            sent.min(left(now, self.last_received, interval))
-        }
+    fn set(&mut self, timer: Timer, now: Instant) {
+        self.starts[timer as usize] = steps(now.as_micros());
     }
 }
 
@@ -146,12 +140,12 @@ impl<S: Storage> Session<S> {
                 self.event = Some(Event::ReadOn);
                 return Ok(());
             }
-            Timer::PingRequest => {
+            Timer::Sent | Timer::Received => {
                 self.link.ping_wanted = true;
                 let timers = &mut self.link.timers;
                 timers.pings = timers.pings.saturating_add(1);
                 // In the caller's buffer it may wait for the transport: the next one is not due before its own interval.
-                timers.last_sent = steps(now.as_micros());
+                timers.set(Timer::Sent, now);
                 return Ok(());
             }
         }))
@@ -177,36 +171,35 @@ impl<S: Storage> Session<S> {
         let asked = self.outbox.controls().in_flight() > 0;
         let stalls = lacks_given_up || paused && (published || asked);
 
-        let acknowledges = !paused && config.ack_timeout.is_some();
-        let running = bit(Timer::ConnAck, connecting)
-            | bit(Timer::PingResponse, pinged && !paused)
-            | bit(Timer::Write, unwritten)
-            | bit(Timer::Acknowledgement, published && acknowledges)
-            | bit(Timer::Answer, asked && acknowledges)
-            | bit(Timer::Stall, stalls);
-        let mut first = (NEVER, Timer::PingRequest);
+        let ack_span = config.ack_timeout.map_or(NEVER, TimeLimit::steps);
         // within a packet it cannot leave, nor twice; there the write time-out guards
         let can_ping = link.phase == Phase::Connected && link.packet.is_none() && !link.ping_wanted;
-        if can_ping && seconds > 0 {
-            first.0 = timers.until_ping(now, ping_interval(seconds));
-        }
-        for (timer, start) in TIMERS.iter().zip(&mut timers.starts) {
-            let bit = bit(*timer, true);
-            if running & bit == 0 {
+        let ping_span = span_if(can_ping && seconds > 0, ping_interval(seconds));
+        // in the order of the timers
+        let spans = [
+            ping_span,
+            // with one under way, no second one is due for the silence of the peer
+            span_if(!pinged, ping_span),
+            span_if(connecting, config.connect_timeout.steps()),
+            span_if(pinged && !paused, ping_timeout(seconds)),
+            span_if(unwritten, config.write_timeout.steps()),
+            span_if(published && !paused, ack_span),
+            span_if(asked && !paused, ack_span),
+            span_if(stalls, config.stall_timeout.steps()),
+        ];
+        let mut running = 0;
+        let mut first = (NEVER, Timer::Sent);
+        for timer in &TIMERS {
+            let span = spans[*timer as usize];
+            if span == NEVER {
                 continue;
             }
-            if timers.running & bit == 0 {
+            let bit = bit(*timer);
+            running |= bit;
+            let start = &mut timers.starts[*timer as usize];
+            if STARTED & !timers.running & bit != 0 {
                 *start = now;
             }
-            let span = match timer {
-                Timer::ConnAck => config.connect_timeout.steps(),
-                Timer::Write => config.write_timeout.steps(),
-                Timer::Stall => config.stall_timeout.steps(),
-                Timer::Acknowledgement | Timer::Answer => {
-                    config.ack_timeout.map_or(0, TimeLimit::steps)
-                }
-                Timer::PingResponse | Timer::PingRequest => ping_timeout(seconds),
-            };
             let left = left(now, *start, span);
             if left < first.0 {
                 first = (left, *timer);
@@ -240,6 +233,11 @@ const fn steps(micros: u64) -> u32 {
 
 /// No limit.
 const NEVER: u32 = u32::MAX;
+
+/// No limit, if there is nothing to wait for.
+const fn span_if(waits: bool, span: u32) -> u32 {
+    if waits { span } else { NEVER }
+}
 
 /// Steps from `now` until `span` after `start`; all of them if `now` is the earlier one, as the clock of a caller that
 /// asked it before somebody else did.
