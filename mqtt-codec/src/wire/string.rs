@@ -261,7 +261,10 @@ impl<'o> Writer<'o> {
 
     #[inline]
     fn take(&mut self, len: usize) -> Option<&'o mut [u8]> {
-        let (room, rest) = mem::take(&mut self.0).split_at_mut_checked(len)?;
+        if len > self.0.len() {
+            return None;
+        }
+        let (room, rest) = mem::take(&mut self.0).split_at_mut(len);
         self.0 = rest;
         Some(room)
     }
