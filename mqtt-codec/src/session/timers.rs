@@ -33,6 +33,27 @@ const TIMERS: [Timer; 8] = [
     Timer::Stall,
 ];
 
+/// What is to be done when a time limit is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Fail(Timeout),
+    Ping,
+    ReadOn,
+}
+
+impl Timer {
+    const fn due(self) -> Due {
+        match self {
+            Self::Sent | Self::Received => Due::Ping,
+            Self::ConnAck => Due::Fail(Timeout::ConnAck),
+            Self::PingResponse => Due::Fail(Timeout::PingResponse),
+            Self::Write => Due::Fail(Timeout::Write),
+            Self::Acknowledgement | Self::Answer => Due::Fail(Timeout::Acknowledgement),
+            Self::Stall => Due::ReadOn,
+        }
+    }
+}
+
 /// Those that start by themselves, when what they wait for begins. The others run as long as the connection.
 const STARTED: u8 = !(bit(Timer::Sent) | bit(Timer::Received));
 
@@ -121,39 +142,32 @@ impl<S: Storage> Session<S> {
     /// # Errors
     /// The connection is over: close the transport and call [`handle_closed`](Self::handle_closed).
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        let (left, timer) = self.update_timers(now);
+        let (left, due) = self.update_timers(now);
         if left > 0 {
             return Ok(());
         }
-        Err(Error::Timeout(match timer {
-            Timer::ConnAck => Timeout::ConnAck,
-            Timer::PingResponse => Timeout::PingResponse,
-            Timer::Write => Timeout::Write,
-            Timer::Acknowledgement | Timer::Answer => Timeout::Acknowledgement,
-            Timer::Stall => {
-                if self.link.lacks_given_up() {
-                    self.cycle();
-                    return Ok(());
-                }
+        match due {
+            Due::Fail(timeout) => return Err(Error::Timeout(timeout)),
+            Due::ReadOn if self.link.lacks_given_up() => self.cycle(),
+            Due::ReadOn => {
                 self.link.reading = Reading::Overrun;
                 self.link.timers.handle_life(now);
                 self.event = Some(Event::ReadOn);
-                return Ok(());
             }
-            Timer::Sent | Timer::Received => {
+            Due::Ping => {
                 self.link.ping_wanted = true;
                 let timers = &mut self.link.timers;
                 timers.pings = timers.pings.saturating_add(1);
                 // In the caller's buffer it may wait for the transport: the next one is not due before its own interval.
                 timers.set(Timer::Sent, now);
-                return Ok(());
             }
-        }))
+        }
+        Ok(())
     }
 
-    /// Starts and stops the timers by the state of the session. Returns which is due first, and the steps until then.
+    /// Starts and stops the timers by the state of the session. Returns what is due first, and the steps until then.
     #[inline(never)]
-    fn update_timers(&mut self, now: Instant) -> (u32, Timer) {
+    fn update_timers(&mut self, now: Instant) -> (u32, Due) {
         let now = steps(now.as_micros());
         let config = self.config.borrow();
         let link = &mut self.link;
@@ -206,7 +220,8 @@ impl<S: Storage> Session<S> {
             }
         }
         timers.running = running;
-        first
+        let (left, timer) = first;
+        (left, timer.due())
     }
 
     /// The caller stops reading because its consumers cannot keep up. The deadline of a PINGRESP pauses as well.
