@@ -6,6 +6,7 @@ use crate::wire::{
 
 use super::link::{Phase, Renewal};
 use super::outbox::Kind;
+use super::ring::Ring;
 use super::session::{Ending, Stage};
 use super::{Change, Error, Event, Input, Instant, Next, Session, Storage, Violation};
 
@@ -133,8 +134,8 @@ impl<S: Storage> Session<S> {
             }
             SessionPresent::Present => {}
             SessionPresent::Absent => {
-                let (ring, slots) = self.outbox.ring(Kind::Publish);
-                if ring.forget(slots) {
+                let (_, slots) = self.outbox.ring(Kind::Publish);
+                if Ring::forget(slots) {
                     self.note(Change::Reset);
                 }
                 if self.stage == Stage::Wipe {

@@ -307,13 +307,12 @@ impl Ring {
     }
 
     /// The broker has forgotten the session: what was sent before becomes new. True if anything had been.
-    pub(super) fn forget<H>(&mut self, slots: &mut [Slot<H>]) -> bool {
+    pub(super) fn forget<H>(slots: &mut [Slot<H>]) -> bool {
         let mut marks = 0;
-        for offset in 0..self.len {
-            if let Some(slot) = self.slot(slots, offset) {
-                marks |= slot.marks;
-                slot.marks = 0;
-            }
+        // a hole that was sent has a packet before it that was
+        for slot in slots.iter_mut().filter(|slot| slot.handle.is_some()) {
+            marks |= slot.marks;
+            slot.marks = 0;
         }
         marks & TOUCHED != 0
     }
