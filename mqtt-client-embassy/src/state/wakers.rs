@@ -21,16 +21,15 @@ impl<'a> Wakers<'a> {
     /// Has the task woken at the next change, or, when every slot is taken, in a while. It must not displace another
     /// one: that would register again, and the two would wake each other for ever.
     pub(crate) fn register(&mut self, waker: &Waker) {
-        let mut free = None;
-        for slot in self.0.iter_mut() {
-            match slot {
-                Some(other) if other.will_wake(waker) => return,
-                None => free = Some(slot),
-                Some(_) => {}
+        // the free slots are behind the others
+        let is_mine = |slot: &&mut Option<Waker>| {
+            let other = slot.as_ref();
+            other.is_none_or(|other| other.will_wake(waker))
+        };
+        match self.0.iter_mut().find(is_mine) {
+            Some(slot) => {
+                slot.get_or_insert_with(|| waker.clone());
             }
-        }
-        match free {
-            Some(slot) => *slot = Some(waker.clone()),
             None => {
                 // its first poll asks for the wake-up
                 let _ = pin!(Timer::after(LOOK_AFTER)).poll(&mut Context::from_waker(waker));
