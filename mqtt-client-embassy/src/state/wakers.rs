@@ -4,7 +4,7 @@ use core::{
     task::{Context, Waker},
 };
 
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Instant, Timer};
 
 /// Tasks that wait for something of the client's: when something has changed, all of them look whether it is that.
 #[derive(Debug)]
@@ -31,8 +31,9 @@ impl<'a> Wakers<'a> {
                 slot.get_or_insert_with(|| waker.clone());
             }
             None => {
+                let at = Instant::now().saturating_add(LOOK_AFTER);
                 // its first poll asks for the wake-up
-                let _ = pin!(Timer::after(LOOK_AFTER)).poll(&mut Context::from_waker(waker));
+                let _ = pin!(Timer::at(at)).poll(&mut Context::from_waker(waker));
             }
         }
     }
