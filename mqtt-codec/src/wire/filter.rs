@@ -69,24 +69,31 @@ impl<'a> TopicFilter<'a> {
     /// ```
     #[must_use]
     pub fn matches(self, topic: TopicName<'_>) -> bool {
-        let (_, mut filter) = split_shared(self.0.as_bytes());
+        let mut filter = self.0.as_bytes();
+        if let Some(shared) = filter.strip_prefix(SHARE) {
+            filter = behind_level(shared);
+        }
         let mut topic = topic.as_bytes();
         if topic.first() == Some(&b'$') && filter.first().is_some_and(is_wildcard) {
             return false;
         }
         // by bytes: a wildcard is a whole level, and a `#` the last one
-        while let Some((byte, after)) = filter.split_first() {
-            match (byte, topic.split_first()) {
+        while let [byte, after @ ..] = filter {
+            filter = match (byte, topic) {
                 (b'#', _) => return true,
-                (b'+', _) => {
-                    let len = topic.iter().take_while(|byte| **byte != b'/').count();
-                    topic = topic.get(len..).unwrap_or_default();
+                // it stays until its level ends
+                (b'+', [first, rest @ ..]) if *first != b'/' => {
+                    topic = rest;
+                    filter
                 }
-                (byte, Some((first, rest))) if byte == first => topic = rest,
-                (_, Some(_)) => return false,
-                (_, None) => return filter == b"/#",
-            }
-            filter = after;
+                (b'+', _) => after,
+                (byte, [first, rest @ ..]) if byte == first => {
+                    topic = rest;
+                    after
+                }
+                (_, [_, ..]) => return false,
+                (_, []) => return filter == b"/#",
+            };
         }
         topic.is_empty()
     }
@@ -112,16 +119,21 @@ const fn split_shared(filter: &[u8]) -> (&[u8], &[u8]) {
 
 /// Bytes of `$share/name/`. Without the second separator they are all of the filter.
 const fn shared_len(filter: &[u8]) -> usize {
-    let Some((SHARE, mut rest)) = filter.split_first_chunk() else {
-        return 0;
-    };
+    match filter.split_first_chunk() {
+        Some((SHARE, rest)) => filter.len() - behind_level(rest).len(),
+        _ => 0,
+    }
+}
+
+/// What is behind the next separator.
+const fn behind_level(mut rest: &[u8]) -> &[u8] {
     while let [byte, after @ ..] = rest {
         rest = after;
         if *byte == b'/' {
             break;
         }
     }
-    filter.len() - rest.len()
+    rest
 }
 
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
