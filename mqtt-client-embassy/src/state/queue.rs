@@ -31,12 +31,20 @@ pub(crate) struct Received<'a> {
     token: Option<AckToken>,
     retain: Retain,
     dup: Dup,
-    /// It waits for its inbox.
-    waits: bool,
-    /// The broker sends it again when the session goes on with another connection.
-    comes_again: bool,
+    stay: Stay,
     /// In the order of arrival, modulo 2³².
     number: u32,
+}
+
+/// Whether a message waits for its inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// There is none, or the application has it.
+    No,
+    /// The broker does not send it again.
+    Kept,
+    /// The broker sends it again when the session goes on with another connection.
+    Repeated,
 }
 
 impl<'a> Received<'a> {
@@ -49,8 +57,7 @@ impl<'a> Received<'a> {
         token: None,
         retain: Retain::No,
         dup: Dup::First,
-        waits: false,
-        comes_again: false,
+        stay: Stay::No,
         number: 0,
     };
 
@@ -99,6 +106,10 @@ impl<'a> Received<'a> {
         let there = self.block().get(usize::from(self.topic_len)..);
         let there = there.unwrap_or_default();
         there.get(..self.payload_len as usize).unwrap_or(there)
+    }
+
+    const fn waits(&self) -> bool {
+        !matches!(self.stay, Stay::No)
     }
 
     fn block(&self) -> &[u8] {
@@ -173,7 +184,6 @@ impl<'a> Queue<'a> {
         received.topic_len = topic.len() as u16;
         received.inbox = UNMATCHED;
         received.token = message.token;
-        received.comes_again = message.token.is_some();
         received.retain = message.retain;
         received.dup = message.dup;
         fits
@@ -218,7 +228,7 @@ impl<'a> Queue<'a> {
         let (mut free, mut at_most_once) = (None, 0);
         let len = self.seats.len();
         for received in self.seats.iter_mut().flatten() {
-            if !received.waits {
+            if !received.waits() {
                 free = Some(received);
             } else if received.token.is_none() {
                 at_most_once += 1;
@@ -233,8 +243,11 @@ impl<'a> Queue<'a> {
         let beginning = &mut *arrival.received;
         beginning.inbox = inbox;
         beginning.number = self.newest;
-        beginning.waits = true;
         let token = beginning.token;
+        beginning.stay = match token {
+            Some(_) => Stay::Repeated,
+            None => Stay::Kept,
+        };
         core::mem::swap(free, &mut arrival.received);
         // its further bytes, if there are any, come into the other block
         arrival.received.number = self.newest;
@@ -258,8 +271,10 @@ impl<'a> Queue<'a> {
             Phase::Head => true,
             // nobody has its beginning yet: then nobody needs it
             Phase::Stream => self.seats.iter_mut().flatten().any(|received| {
-                let is_it = received.waits && received.number == number;
-                received.waits &= !is_it;
+                let is_it = received.waits() && received.number == number;
+                if is_it {
+                    received.stay = Stay::No;
+                }
                 is_it
             }),
         };
@@ -279,8 +294,12 @@ impl<'a> Queue<'a> {
     /// of its last connection.
     pub(crate) fn handle_connected(&mut self, goes_on: bool) {
         for received in self.seats.iter_mut().flatten() {
-            received.waits &= !(goes_on && received.comes_again);
-            received.comes_again = false;
+            if received.stay == Stay::Repeated {
+                received.stay = match goes_on {
+                    true => Stay::No,
+                    false => Stay::Kept,
+                };
+            }
         }
     }
 
@@ -288,13 +307,13 @@ impl<'a> Queue<'a> {
     /// one. To be called until there is none.
     pub(crate) fn sort(&mut self, routes: &Routes<'_>) -> Option<Option<AckToken>> {
         for received in self.seats.iter_mut().flatten() {
-            if !received.waits {
+            if !received.waits() {
                 continue;
             }
             match routes.inbox_for(received) {
                 Some(inbox) => received.inbox = inbox,
                 None => {
-                    received.waits = false;
+                    received.stay = Stay::No;
                     if self.arrival.is_rest_of(received.number) {
                         self.arrival.phase = Phase::Skip;
                     }
@@ -311,7 +330,7 @@ impl<'a> Queue<'a> {
         // it is the one that is furthest behind the newest
         let mut distance = 0;
         for seat in self.seats.iter_mut() {
-            let Some(received) = seat.as_ref().filter(|received| received.waits) else {
+            let Some(received) = seat.as_ref().filter(|received| received.waits()) else {
                 continue;
             };
             let behind = self.newest.wrapping_sub(received.number);
@@ -321,7 +340,7 @@ impl<'a> Queue<'a> {
             }
         }
         let received = oldest?.take()?;
-        received.waits = false;
+        received.stay = Stay::No;
         Some(received)
     }
 
@@ -365,7 +384,7 @@ impl<'a> Queue<'a> {
         for seat in self.seats.iter() {
             match seat {
                 None => return false,
-                Some(received) if !received.waits => is_any_free = true,
+                Some(received) if !received.waits() => is_any_free = true,
                 Some(received) if is_read(received.inbox) => waiting += 1,
                 Some(_) => {}
             }
