@@ -49,8 +49,8 @@ pub struct Resources<
     places: [Place<'a>; OUTBOX],
     incoming: [[u8; MESSAGE]; QUEUE],
     arriving: [u8; MESSAGE],
-    received: [Received<'a>; QUEUE],
-    in_arrival: Received<'a>,
+    received: [MaybeUninit<Received<'a>>; QUEUE],
+    in_arrival: MaybeUninit<Received<'a>>,
     seats: [Seat<'a>; QUEUE],
     routes: [Route<'a>; SUBSCRIPTIONS],
     wakers: [Option<Waker>; TASKS],
@@ -103,8 +103,8 @@ impl<
             places: [const { Place::EMPTY }; OUTBOX],
             incoming: [[0; MESSAGE]; QUEUE],
             arriving: [0; MESSAGE],
-            received: [const { Received::EMPTY }; QUEUE],
-            in_arrival: Received::EMPTY,
+            received: [const { MaybeUninit::uninit() }; QUEUE],
+            in_arrival: MaybeUninit::uninit(),
             seats: [const { None }; QUEUE],
             routes: [const { Route::EMPTY }; SUBSCRIPTIONS],
             wakers: [const { None }; TASKS],
@@ -213,13 +213,13 @@ pub fn new<
         place.set_up(index, packet, block);
     }
     for ((seat, received), block) in seats.iter_mut().zip(received).zip(incoming) {
-        *seat = Some(received.set_up(block));
+        *seat = Some(received.write(Received::new(block)));
     }
     let state = state.write(State::new(
         options,
         board,
         Outbox::new(places, MESSAGE),
-        Queue::new(seats, in_arrival.set_up(arriving)),
+        Queue::new(seats, in_arrival.write(Received::new(arriving))),
         routes,
         transmitting.write(Transmit::new(transmit)),
         Wakers::new(wakers),

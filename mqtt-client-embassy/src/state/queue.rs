@@ -24,7 +24,7 @@ pub(crate) type Seat<'a> = Option<&'a mut Received<'a>>;
 /// A block for a message, and what is known of the one in it.
 #[derive(Debug)]
 pub(crate) struct Received<'a> {
-    block: Option<&'a mut [u8]>,
+    block: &'a mut [u8],
     payload_len: u32,
     topic_len: u16,
     inbox: u16,
@@ -48,22 +48,20 @@ enum Stay {
 }
 
 impl<'a> Received<'a> {
-    /// All of it is zero in memory.
-    pub(crate) const EMPTY: Self = Self {
-        block: None,
-        payload_len: 0,
-        topic_len: 0,
-        inbox: 0,
-        token: None,
-        retain: Retain::No,
-        dup: Dup::First,
-        stay: Stay::No,
-        number: 0,
-    };
+    pub(crate) const EMPTY: Self = Self::new(&mut []);
 
-    pub(crate) const fn set_up(&mut self, block: &'a mut [u8]) -> &mut Self {
-        self.block = Some(block);
-        self
+    pub(crate) const fn new(block: &'a mut [u8]) -> Self {
+        Self {
+            block,
+            payload_len: 0,
+            topic_len: 0,
+            inbox: 0,
+            token: None,
+            retain: Retain::No,
+            dup: Dup::First,
+            stay: Stay::No,
+            number: 0,
+        }
     }
 
     pub(crate) const fn qos(&self) -> QoS {
@@ -97,13 +95,13 @@ impl<'a> Received<'a> {
 
     /// The topic, which was checked when it came.
     pub(crate) fn topic(&self) -> TopicName<'_> {
-        let topic = self.block().get(..usize::from(self.topic_len));
+        let topic = self.block.get(..usize::from(self.topic_len));
         TopicName::assume_checked(topic.unwrap_or_default())
     }
 
     /// The payload, or as much of it as the block holds.
     pub(crate) fn payload(&self) -> &[u8] {
-        let there = self.block().get(usize::from(self.topic_len)..);
+        let there = self.block.get(usize::from(self.topic_len)..);
         let there = there.unwrap_or_default();
         there.get(..self.payload_len as usize).unwrap_or(there)
     }
@@ -112,9 +110,6 @@ impl<'a> Received<'a> {
         !matches!(self.stay, Stay::No)
     }
 
-    fn block(&self) -> &[u8] {
-        self.block.as_deref().unwrap_or_default()
-    }
 }
 
 /// The message that is arriving.
@@ -172,9 +167,8 @@ impl<'a> Queue<'a> {
         let topic = message.topic.as_bytes();
         let arrival = &mut self.arrival;
         let received = &mut *arrival.received;
-        let block = received.block.as_deref_mut().unwrap_or_default();
-        let fits = topic.len() <= block.len();
-        arrival.to = copy(block, topic);
+        let fits = topic.len() <= received.block.len();
+        arrival.to = copy(received.block, topic);
         arrival.left = message.payload_len;
         arrival.phase = match fits {
             true => Phase::Head,
@@ -200,7 +194,7 @@ impl<'a> Queue<'a> {
         let arrival = &mut self.arrival;
         let mut n = bytes.len();
         if arrival.phase != Phase::Skip {
-            let block = arrival.received.block.as_deref_mut().unwrap_or_default();
+            let block = &mut *arrival.received.block;
             n = copy(block.get_mut(arrival.to..).unwrap_or_default(), bytes);
             arrival.to += n;
         }
@@ -218,7 +212,7 @@ impl<'a> Queue<'a> {
     /// Whether nothing more comes into the block before something was read from it.
     pub(crate) fn is_blocked(&self) -> bool {
         let arrival = &self.arrival;
-        let is_full = arrival.left == 0 || arrival.to >= arrival.received.block().len();
+        let is_full = arrival.left == 0 || arrival.to >= arrival.received.block.len();
         is_full && arrival.phase != Phase::Skip
     }
 
@@ -364,7 +358,7 @@ impl<'a> Queue<'a> {
     /// Reads of the current stream what is there.
     pub(crate) fn read(&mut self, out: &mut [u8]) -> usize {
         let arrival = &mut self.arrival;
-        let there = arrival.received.block().get(arrival.from..arrival.to);
+        let there = arrival.received.block.get(arrival.from..arrival.to);
         let n = copy(out, there.unwrap_or_default());
         arrival.from += n;
         if arrival.from == arrival.to {
