@@ -7,7 +7,7 @@ use mqtt_codec::wire::TopicFilter;
 use crate::{
     Client, Connector, Limit, Options, OptionsError, Runner,
     state::{
-        Board, Outbox, Packet, Place, Queue, REQUESTS, Received, Route, Routes, Seat, Shared,
+        Board, Outbox, Packet, Place, Queue, Received, Route, Routes, Seat, Shared,
         State, Transmit, Wakers,
     },
 };
@@ -29,7 +29,7 @@ use crate::{
 ///   timer of embassy-time, which without a generic queue knows tasks of Embassy's executor alone
 ///
 /// Bytes on a processor of 32 bits, at most: `(OUTBOX + QUEUE + 1) × MESSAGE + 2 × BUFFER`, and `48 × OUTBOX +
-/// 52 × QUEUE + 12 × SUBSCRIPTIONS + 8 × TASKS + 568`.
+/// 52 × QUEUE + 12 × SUBSCRIPTIONS + 8 × TASKS + 528`.
 pub struct Resources<
     'a,
     M,
@@ -41,11 +41,11 @@ pub struct Resources<
     const TASKS: usize = 4,
 > {
     publishes: [Slot<&'a mut Packet<'a>>; OUTBOX],
-    controls: [Slot<&'a mut Packet<'a>>; REQUESTS],
+    controls: [Slot<&'a mut Packet<'a>>; 1],
     acks: [[AckSlot; ACKS]; QUEUE],
     outgoing: [[u8; MESSAGE]; OUTBOX],
     packets: [Packet<'a>; OUTBOX],
-    requests: [Packet<'a>; REQUESTS],
+    request: Packet<'a>,
     places: [Place<'a>; OUTBOX],
     incoming: [[u8; MESSAGE]; QUEUE],
     arriving: [u8; MESSAGE],
@@ -67,9 +67,9 @@ const _: () = {
     use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
     type Small = Resources<'static, NoopRawMutex, 1, 1, 1, 16, 64, 1>;
-    assert!(size_of::<Small>() <= 3 * 16 + 2 * 64 + 48 + 52 + 12 + 8 + 568);
+    assert!(size_of::<Small>() <= 3 * 16 + 2 * 64 + 48 + 52 + 12 + 8 + 528);
     type Large = Resources<'static, CriticalSectionRawMutex, 100, 50, 20, 256, 1_024, 10>;
-    const LARGE: usize = 151 * 256 + 2 * 1_024 + 48 * 100 + 52 * 50 + 12 * 20 + 8 * 10 + 568;
+    const LARGE: usize = 151 * 256 + 2 * 1_024 + 48 * 100 + 52 * 50 + 12 * 20 + 8 * 10 + 528;
     assert!(size_of::<Large>() <= LARGE);
 };
 
@@ -95,11 +95,11 @@ impl<
     pub const fn new() -> Self {
         Self {
             publishes: [const { Slot::EMPTY }; OUTBOX],
-            controls: [const { Slot::EMPTY }; REQUESTS],
+            controls: [const { Slot::EMPTY }; 1],
             acks: [[AckSlot::EMPTY; ACKS]; QUEUE],
             outgoing: [[0; MESSAGE]; OUTBOX],
             packets: [const { Packet::EMPTY }; OUTBOX],
-            requests: [const { Packet::EMPTY }; REQUESTS],
+            request: Packet::EMPTY,
             places: [const { Place::EMPTY }; OUTBOX],
             incoming: [[0; MESSAGE]; QUEUE],
             arriving: [0; MESSAGE],
@@ -182,7 +182,7 @@ pub fn new<
         acks,
         outgoing,
         packets,
-        requests,
+        request,
         places,
         incoming,
         arriving,
@@ -197,7 +197,7 @@ pub fn new<
         state,
         shared,
     } = resources;
-    let mut routes = Routes::new(routes, requests, options.unmatched);
+    let mut routes = Routes::new(routes, request, options.unmatched);
     let lacks = match (QUEUE, MESSAGE) {
         (0, _) => Some(Limit::Queue),
         (_, 0) => Some(Limit::Message),

@@ -17,7 +17,7 @@ pub(crate) struct Packet<'a> {
     pub(crate) content: What<'a>,
     pub(crate) payload_len: u32,
     pub(crate) topic_len: u16,
-    /// The place of a PUBLISH, or the subscription that a request is for.
+    /// The place of a PUBLISH.
     pub(crate) index: u16,
     pub(crate) retain: Retain,
     pub(crate) payload: Payload,
@@ -75,14 +75,6 @@ impl<'a> Packet<'a> {
         match &self.content {
             What::Publish(block) => block,
             What::Nothing | What::Subscribe(..) | What::Unsubscribe(_) => &[],
-        }
-    }
-
-    /// What a request is for.
-    pub(super) const fn request(&self) -> Option<TopicFilter<'a>> {
-        match self.content {
-            What::Subscribe(filter, _) | What::Unsubscribe(filter) => Some(filter),
-            What::Nothing | What::Publish(_) => None,
         }
     }
 

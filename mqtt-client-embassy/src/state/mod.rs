@@ -29,7 +29,7 @@ pub(crate) use self::{
     outbox::{Outbox, Place, Ticket},
     output::{Transmit, Turn},
     queue::{Queue, Received, Seat},
-    routes::{Holder, REQUESTS, Route, Routes, Stage, UNMATCHED},
+    routes::{Holder, Route, Routes, Stage, UNMATCHED},
     supply::{Awaited, Supplying},
     suspect::{SUSPECTING, Suspecting, Told},
     unsubscribe::{UNSUBSCRIBING, Unsubscribing},

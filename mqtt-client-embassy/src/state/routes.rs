@@ -14,14 +14,12 @@ pub(crate) const UNMATCHED: u16 = u16::MAX;
 #[derive(Debug)]
 pub(crate) struct Routes<'a> {
     routes: &'a mut [Route<'a>],
-    /// For SUBSCRIBE and UNSUBSCRIBE, while the session has none of them.
-    packets: [Option<&'a mut Packet<'a>>; REQUESTS],
+    /// For SUBSCRIBE and UNSUBSCRIBE, unless the session has it: one at a time, so that no more than one subscription
+    /// awaits an answer.
+    packet: Option<&'a mut Packet<'a>>,
     unmatched: Unmatched,
     pub(crate) unmatched_holder: Holder,
 }
-
-/// SUBSCRIBE and UNSUBSCRIBE packets that await an answer at a time.
-pub(crate) const REQUESTS: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Route<'a> {
@@ -69,12 +67,12 @@ impl Route<'_> {
 impl<'a> Routes<'a> {
     pub(crate) fn new(
         routes: &'a mut [Route<'a>],
-        packets: &'a mut [Packet<'a>; REQUESTS],
+        packet: &'a mut Packet<'a>,
         unmatched: Unmatched,
     ) -> Self {
         Self {
             routes,
-            packets: packets.each_mut().map(Some),
+            packet: Some(packet),
             unmatched,
             unmatched_holder: Holder::Declared,
         }
@@ -224,7 +222,7 @@ impl<'a> Routes<'a> {
 
     /// Whether no SUBSCRIBE or UNSUBSCRIBE awaits its answer.
     pub(crate) fn are_answered(&self) -> bool {
-        self.packets.iter().all(Option::is_some)
+        self.packet.is_some()
     }
 
     /// The broker may know nothing of what it has granted.
@@ -262,25 +260,17 @@ impl<'a> Routes<'a> {
         }
     }
 
-    /// The subscription that an answer is for, unless its place has another one by now.
+    /// The subscription that the answer is for, unless something else has become of it.
     fn answered(&mut self, packet: &'a mut Packet<'a>, stage: Stage) -> Option<&mut Route<'a>> {
-        let (index, filter) = (packet.index, packet.request());
-        if let Some(place) = self.packets.iter_mut().find(|place| place.is_none()) {
-            *place = Some(packet);
-        }
-        let route = self.get(index)?;
-        let asked = route.filter.zip(filter)?;
-        let is_it = core::ptr::eq(asked.0.as_str(), asked.1.as_str());
-        (is_it && route.stage == stage).then_some(route)
+        self.packet = Some(packet);
+        self.routes.iter_mut().find(|route| route.stage == stage)
     }
 
     fn next(&mut self, from: Stage, to: Stage) -> Option<&'a mut Packet<'a>> {
-        let mut routes = self.routes.iter_mut().zip(0..);
-        let (route, index) = routes.find(|(route, _)| route.stage == from)?;
+        let route = self.routes.iter_mut().find(|route| route.stage == from)?;
         let filter = route.filter?;
-        let packet = self.packets.iter_mut().find_map(Option::take)?;
+        let packet = self.packet.take()?;
         route.stage = to;
-        packet.index = index;
         packet.content = match to {
             Stage::Asked => What::Subscribe(filter, route.qos),
             _ => What::Unsubscribe(filter),
