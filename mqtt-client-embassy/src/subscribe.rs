@@ -96,10 +96,8 @@ impl State<'_> {
             self.routes.unmatched_holder = Holder::Declared;
         } else if let Some(route) = self.routes.get(index) {
             route.holder = Holder::Nobody;
-            match self.unsubscribing {
-                Some(unsubscribing) => (unsubscribing.detach)(self, index),
-                None if route.stage == Stage::Refused => self.routes.free(index),
-                None => {}
+            if let Some(unsubscribing) = self.unsubscribing {
+                (unsubscribing.detach)(self, index);
             }
         }
         self.sort();

@@ -32,12 +32,13 @@ pub(crate) struct Route<'a> {
 /// How the broker stands to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// Or there is none.
+    Refused,
     Left,
     /// SUBSCRIBE is to be sent.
     Wanted,
     Asked,
     Granted,
-    Refused,
     /// UNSUBSCRIBE is to be sent.
     Unwanted,
     Leaving,
@@ -59,7 +60,7 @@ impl Route<'_> {
     pub(crate) const EMPTY: Self = Self {
         filter: None,
         qos: QoS::AtMostOnce,
-        stage: Stage::Left,
+        stage: Stage::Refused,
         holder: Holder::Nobody,
     };
 }
@@ -137,7 +138,8 @@ impl<'a> Routes<'a> {
         holder: Holder,
     ) -> Result<u16, SubscribeError> {
         // one of a subscription that has ended only if there is no other: it is still of use
-        let mut free = self.routes.iter().position(|route| route.filter.is_none());
+        let is_empty = |route: &Route<'_>| route.is_free() && route.stage == Stage::Refused;
+        let mut free = self.routes.iter().position(is_empty);
         if free.is_none() {
             free = self.routes.iter().position(Route::is_free);
         }
@@ -197,12 +199,6 @@ impl<'a> Routes<'a> {
         }
         route.holder = Holder::Somebody;
         Ok(index)
-    }
-
-    pub(crate) fn free(&mut self, index: u16) {
-        if let Some(route) = self.get(index) {
-            *route = Route::EMPTY;
-        }
     }
 
     /// The next SUBSCRIBE that the broker has not acknowledged in its present session.
@@ -287,6 +283,10 @@ impl Route<'_> {
 
     /// Whether another subscription may have the place.
     fn is_free(&self) -> bool {
-        self.filter.is_none() || self.stage == Stage::Left && self.holder != Holder::Somebody
+        match self.stage {
+            Stage::Refused => matches!(self.holder, Holder::Nobody | Holder::Never),
+            Stage::Left => self.holder != Holder::Somebody,
+            _ => false,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The end of subscriptions.
 
-use super::{Holder, Packet, Routes, Stage, State};
+use super::{Holder, Packet, Route, Routes, Stage, State};
 use crate::SessionStart;
 
 /// What a client does whose subscriptions may end: by [`Client::unsubscribe`](crate::Client::unsubscribe), or with their
@@ -42,8 +42,7 @@ impl State<'_> {
             route.holder = Holder::Never;
         }
         match route.stage {
-            Stage::Refused => self.routes.free(index),
-            Stage::Wanted if is_transient && is_unasked => self.routes.free(index),
+            Stage::Wanted if is_transient && is_unasked => *route = Route::EMPTY,
             // once more, perhaps: the broker may have it
             Stage::Wanted | Stage::Asked | Stage::Granted if is_transient => {
                 route.stage = Stage::Unwanted;
