@@ -5,7 +5,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::{
     Client, Message, SubscribeError,
     message::Acknowledge,
-    state::{Holder, Stage, State, UNMATCHED},
+    state::{Holder, Stage, State},
 };
 
 /// The messages of one subscription.
@@ -92,13 +92,9 @@ impl State<'_> {
     }
 
     fn detach(&mut self, index: u16) {
-        if index == UNMATCHED {
-            self.routes.unmatched_holder = Holder::Declared;
-        } else if let Some(route) = self.routes.get(index) {
-            route.holder = Holder::Nobody;
-            if let Some(unsubscribing) = self.unsubscribing {
-                (unsubscribing.detach)(self, index);
-            }
+        *self.routes.holder(index) = Holder::Nobody;
+        if let Some(unsubscribing) = self.unsubscribing {
+            (unsubscribing.detach)(self, index);
         }
         self.sort();
         self.wake_runner();

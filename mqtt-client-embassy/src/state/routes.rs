@@ -87,6 +87,14 @@ impl<'a> Routes<'a> {
         self.get(index).map_or(Stage::Left, |route| route.stage)
     }
 
+    /// Who has the inbox of a subscription, or that of [`UNMATCHED`].
+    pub(crate) fn holder(&mut self, index: u16) -> &mut Holder {
+        match self.routes.get_mut(usize::from(index)) {
+            Some(route) => &mut route.holder,
+            None => &mut self.unmatched_holder,
+        }
+    }
+
     /// Whether somebody reads this inbox.
     pub(crate) fn is_read(&self, index: u16) -> bool {
         let route = self.routes.get(usize::from(index));
