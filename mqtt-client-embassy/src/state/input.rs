@@ -156,12 +156,12 @@ impl<'a> State<'a> {
         if !self.queue.is_blocked() {
             return Reading::On;
         }
-        let Some((received, is_whole)) = self.queue.parked() else {
+        let Some(received) = self.queue.parked() else {
             return Reading::Held;
         };
         let qos = received.qos();
         // a stream would wait for its reader, whom the answer behind it may have to wake
-        let may_seat = is_whole || !self.discards;
+        let may_seat = !self.discards || self.queue.is_whole();
         match self.routes.inbox_for(received) {
             Some(inbox) if may_seat && self.queue.seat(inbox) => {
                 self.stats.received = self.stats.received.wrapping_add(1);

@@ -202,18 +202,22 @@ impl<'a> Queue<'a> {
         n
     }
 
-    /// The message that waits for a seat, if something is blocked, and whether a block holds all of it.
-    pub(crate) fn parked(&self) -> Option<(&Received<'a>, bool)> {
-        let arrival = &self.arrival;
-        let is_parked = arrival.phase == Phase::Head;
-        is_parked.then_some((&*arrival.received, arrival.left == 0))
-    }
-
     /// Whether nothing more comes into the block before something was read from it.
     pub(crate) fn is_blocked(&self) -> bool {
         let arrival = &self.arrival;
-        let is_full = arrival.left == 0 || arrival.to >= arrival.received.block.len();
-        is_full && arrival.phase != Phase::Skip
+        let room = arrival.received.block.len() - arrival.to;
+        arrival.phase != Phase::Skip && (room as u32).min(arrival.left) == 0
+    }
+
+    /// The message that waits for a seat, if something is blocked.
+    pub(crate) fn parked(&self) -> Option<&Received<'a>> {
+        let arrival = &self.arrival;
+        (arrival.phase == Phase::Head).then_some(&*arrival.received)
+    }
+
+    /// Whether the block holds all of it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.arrival.left == 0
     }
 
     /// Moves the message that waits to a free seat, for this inbox; false if there is none.
