@@ -238,11 +238,13 @@ impl<'a> Routes<'a> {
         }
     }
 
-    /// Of the subscriptions that were to end in a session that is lost, nothing is left.
+    /// Of the subscriptions that were to end in a session that is lost, nothing is left, unless the next one is asked
+    /// for them first: a SUBSCRIBE without an answer is sent again.
     pub(crate) fn handle_lost(&mut self) {
+        let are_answered = self.are_answered();
         for route in self.routes.iter_mut() {
             match route.stage {
-                Stage::Unwanted => route.leave(),
+                Stage::Unwanted if are_answered => route.leave(),
                 Stage::Left if route.is_free() => *route = Route::EMPTY,
                 _ => {}
             }

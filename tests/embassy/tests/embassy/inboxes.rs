@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use client_tests::{Setup, Start, World};
-use mqtt_client_embassy::{Inbox, QoS, Unmatched};
+use mqtt_client_embassy::{Inbox, QoS, SubscribeError, Unmatched};
 use mqtt_codec::wire::PacketType;
 use tokio::time::{sleep, timeout};
 
@@ -276,6 +276,39 @@ async fn an_unsubscribe_under_way_survives_a_lost_session() {
         world.assert_no_complaints();
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_ended_between_two_sessions_is_in_neither() {
+    for start in [Start::Resume, Start::Transient] {
+        run(async {
+            let world = World::default();
+            let setup = Setup {
+                start,
+                ..Setup::default()
+            };
+            let (client, _) = start_with::<4, 4, 4, 64, 256>(&world, options(&setup));
+            client.connected().await.unwrap();
+            // within SUBACK
+            world.cut_after_output(3);
+            let unsubscribe = async {
+                world.all_closed().await;
+                world.set_down(true);
+                sleep(Duration::from_secs(1)).await;
+                world.broker(|broker| broker.forget_session("client"));
+                world.set_down(false);
+                client.unsubscribe("in").await.unwrap();
+            };
+            let subscribe = client.subscribe("in", QoS::AtLeastOnce);
+            let (subscribed, ()) = tokio::join!(timeout(LONG, subscribe), unsubscribe);
+            let error = subscribed.expect("it hangs").map(drop).unwrap_err();
+            assert_eq!(error, SubscribeError::Unsubscribed);
+            sleep(Duration::from_secs(1)).await;
+            let left = world.broker(|broker| broker.subscriptions("client"));
+            assert!(left.is_empty(), "{left:?}");
+        })
+        .await;
+    }
 }
 
 /// A client of the session of an earlier one, which had another subscription.
