@@ -61,7 +61,9 @@ pub enum FirstConnect {
 #[non_exhaustive]
 pub enum Unmatched {
     /// At QoS 1 it waits, unacknowledged and in its place of the queue, for a matching inbox or for
-    /// [`Client::unmatched`](crate::Client::unmatched).
+    /// [`Client::unmatched`](crate::Client::unmatched). What matches a filter that was
+    /// [unsubscribed](crate::Client::unsubscribe), and no subscription of this run, is acknowledged and dropped all the
+    /// same if nobody has that inbox: it cannot be told from what the broker still had for the filter.
     #[default]
     Hold,
     /// It is acknowledged and dropped.

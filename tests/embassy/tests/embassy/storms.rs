@@ -23,8 +23,10 @@ use tokio::{
 
 mod consumer;
 mod ending;
+mod known;
 
 use consumer::{Held, Notes, Taken, matches, payload};
+use known::Known;
 
 use crate::{
     adapter::{Dialler, leak, options},
@@ -75,6 +77,7 @@ struct Storm {
     is_closing: bool,
     /// The broker may have subscriptions that the client does not know of.
     may_differ: bool,
+    known: Known,
     holds_unmatched: bool,
     start: fn(&World, Options<'static>) -> (TestClient, JoinHandle<CloseReason>),
     options: Options<'static>,
@@ -162,6 +165,7 @@ impl Storm {
             world,
             is_closing: false,
             may_differ: false,
+            known: Known::new(&setup.declared),
             holds_unmatched: unmatched == Unmatched::Hold && !is_plain && start == Start::Resume,
             start: start_client,
             options,
@@ -312,6 +316,7 @@ impl Storm {
         }
         (self.client, self.runner) = (self.start)(&self.world, self.options.clone());
         self.may_differ = true;
+        self.known.restart();
     }
 
     fn publish(&mut self) {
@@ -327,7 +332,7 @@ impl Storm {
         let n = self.published;
         self.published += 1;
         let is_ending = |pending: &Pending| matches!(pending, Pending::Unsubscribe(filter, _) if matches(filter, topic));
-        let is_ending = self.pending.iter().any(is_ending);
+        let is_ending = self.pending.iter().any(is_ending) || self.known.is_unsubscribed(topic);
         let is_wanted = self.world.broker(|broker| {
             let subscribed = broker.subscriptions("client");
             let mut matching = subscribed.iter().filter(|(f, _)| matches(f, topic));
@@ -404,6 +409,7 @@ impl Storm {
             Pending::Subscribe(filter, task) => {
                 let result = task.await.unwrap().expect(&hangs);
                 self.note(("subscribed", filter, &result));
+                self.known.handle_subscribed(filter, &result);
                 match result {
                     Ok(inbox) => self.take(Some(filter), Some(inbox)),
                     Err(
@@ -418,8 +424,11 @@ impl Storm {
             }
             Pending::Unsubscribe(filter, task) => {
                 let result = task.await.unwrap().expect(&hangs);
-                self.note(("unsubscribed", filter, result));
+                self.note(("unsubscribed", filter, &result));
                 self.excuse(filter);
+                if result.is_ok() {
+                    self.known.handle_unsubscribed(filter);
+                }
             }
             Pending::Publish(n, task) => {
                 let result = task.await.unwrap().expect(&hangs);

@@ -1,0 +1,55 @@
+//! What a run of the program knows of the subscriptions that are with the broker.
+use super::*;
+
+pub(super) struct Known {
+    declared: Vec<&'static str>,
+    subscribed: BTreeSet<&'static str>,
+    unsubscribed: BTreeSet<&'static str>,
+}
+
+impl Known {
+    pub(super) fn new(declared: &[(&'static str, QoS)]) -> Self {
+        let mut known = Self {
+            declared: declared.iter().map(|(filter, _)| *filter).collect(),
+            subscribed: BTreeSet::new(),
+            unsubscribed: BTreeSet::new(),
+        };
+        known.restart();
+        known
+    }
+
+    /// The next run knows only what it declares.
+    pub(super) fn restart(&mut self) {
+        self.subscribed = self.declared.iter().copied().collect();
+        self.unsubscribed.clear();
+    }
+
+    pub(super) fn handle_subscribed<T>(
+        &mut self,
+        filter: &'static str,
+        result: &Result<T, SubscribeError>,
+    ) {
+        match result {
+            Ok(_) => {
+                self.subscribed.insert(filter);
+                self.unsubscribed.remove(filter);
+            }
+            Err(SubscribeError::Refused) => {
+                self.subscribed.remove(filter);
+            }
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn handle_unsubscribed(&mut self, filter: &'static str) {
+        self.subscribed.remove(filter);
+        self.unsubscribed.insert(filter);
+    }
+
+    /// Whether all that is known of such a message is that it was unsubscribed. One that comes all the same, for a
+    /// subscription of an earlier run, is acknowledged and dropped.
+    pub(super) fn is_unsubscribed(&self, topic: &str) -> bool {
+        let has = |filters: &BTreeSet<&str>| filters.iter().any(|filter| matches(filter, topic));
+        has(&self.unsubscribed) && !has(&self.subscribed)
+    }
+}
