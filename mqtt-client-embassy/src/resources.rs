@@ -7,8 +7,8 @@ use mqtt_codec::wire::TopicFilter;
 use crate::{
     Client, Connector, Limit, Options, OptionsError, Runner,
     state::{
-        Board, Outbox, Packet, Place, Queue, Received, Route, Routes, Seat, Shared,
-        State, Transmit, Wakers,
+        Board, Outbox, Packet, Place, Queue, Received, Route, Routes, Seat, Shared, State,
+        Transmit, Wakers,
     },
 };
 

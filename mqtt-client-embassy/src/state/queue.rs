@@ -109,7 +109,6 @@ impl<'a> Received<'a> {
     const fn waits(&self) -> bool {
         !matches!(self.stay, Stay::No)
     }
-
 }
 
 /// The message that is arriving.
