@@ -29,7 +29,7 @@ pub struct Options<'a> {
     pub(crate) first_connect: FirstConnect,
     pub(crate) unmatched: Unmatched,
     pub(crate) unsubscribing: Option<&'static Unsubscribing>,
-    pub(crate) suspecting: Option<Suspecting>,
+    pub(crate) suspecting: Option<&'static Suspecting>,
 }
 
 /// The message that the broker publishes when a connection ends without DISCONNECT.
@@ -222,7 +222,7 @@ impl<'a> Options<'a> {
     #[must_use]
     pub const fn max_attempts(mut self, attempts: NonZeroU8) -> Self {
         self.config.max_attempts = Some(attempts);
-        self.suspecting = Some(SUSPECTING);
+        self.suspecting = Some(&SUSPECTING);
         self
     }
 

@@ -257,7 +257,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
 
             let mut out = TOPICS.then_some(&mut *self.receive);
             let suspecting = match TOPICS {
-                true => Some(SUSPECTING),
+                true => Some(&SUSPECTING),
                 false => self.options.suspecting,
             };
             let ended = shared.with(|state| state.handle_closed(suspecting, out.as_deref_mut()));

@@ -151,7 +151,7 @@ impl<'a> State<'a> {
     /// The connection has ended, and with it what was not written.
     pub(crate) fn handle_closed(
         &mut self,
-        suspecting: Option<Suspecting>,
+        suspecting: Option<&Suspecting>,
         out: Option<&mut [u8]>,
     ) -> Ended {
         let was_connected = matches!(self.connection, ConnectionState::Connected { .. });
@@ -173,7 +173,7 @@ impl<'a> State<'a> {
         self.reading = Reading::On;
         self.discards = false;
         self.cut = ReadError::ConnectionLost;
-        let told = suspecting.and_then(|suspect| suspect(self, out));
+        let told = suspecting.and_then(|suspecting| suspecting.0(self, out));
         let next = self.session.handle_closed();
         self.wakers.wake();
         Ended {

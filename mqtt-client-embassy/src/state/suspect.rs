@@ -1,5 +1,7 @@
 //! Messages with which connections end.
 
+use core::fmt;
+
 use mqtt_codec::session::Event;
 
 use super::{State, copy};
@@ -7,9 +9,15 @@ use crate::PublishError;
 
 /// What an ended connection means to the message that may have ended it, which is told with its topic, copied to the
 /// bytes as far as it fits, if they are given. A program that neither limits the attempts nor observes does not contain it.
-pub(crate) type Suspecting = fn(&mut State<'_>, Option<&mut [u8]>) -> Option<Told>;
+pub(crate) struct Suspecting(pub(super) fn(&mut State<'_>, Option<&mut [u8]>) -> Option<Told>);
 
-pub(crate) const SUSPECTING: Suspecting = |state, out| state.suspect(out);
+pub(crate) static SUSPECTING: Suspecting = Suspecting(|state, out| state.suspect(out));
+
+impl fmt::Debug for Suspecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Suspecting")
+    }
+}
 
 /// As [`Event`], in what concerns the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

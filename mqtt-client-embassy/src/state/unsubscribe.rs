@@ -1,11 +1,12 @@
 //! The end of subscriptions.
 
+use core::fmt;
+
 use super::{Holder, Packet, Route, Routes, Stage, State};
 use crate::SessionStart;
 
 /// What a client does whose subscriptions may end: by [`Client::unsubscribe`](crate::Client::unsubscribe), or with their
 /// inboxes in a session that is transient. A program in which neither happens does not contain it.
-#[derive(Debug)]
 pub(crate) struct Unsubscribing {
     /// The inbox of a subscription was dropped.
     pub(crate) detach: fn(&mut State<'_>, u16),
@@ -29,6 +30,12 @@ pub(crate) static UNSUBSCRIBING: Unsubscribing = Unsubscribing {
         state.sort();
     },
 };
+
+impl fmt::Debug for Unsubscribing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unsubscribing")
+    }
+}
 
 impl State<'_> {
     fn end_with_inbox(&mut self, index: u16) {
