@@ -181,12 +181,10 @@ impl<'a> ConnectFields<'a, '_> {
         let level = PROTOCOL_LEVEL;
         // with the protocol's name after its length
         writer.bytes(&[0, 4, b'M', b'Q', b'T', b'T', level, flags, high, low]);
-        for field in &payload {
-            if let Some(bytes) = field {
-                writer.u16(bytes.len() as u16);
-                writer.bytes(bytes);
-            }
-        }
+        payload.iter().flatten().for_each(|bytes| {
+            writer.u16(bytes.len() as u16);
+            writer.bytes(bytes);
+        });
         Ok(needed)
     }
 
