@@ -1,9 +1,9 @@
 //! What the broker sends.
 
-use mqtt_codec::session::{AckToken, Error, Event, Input, Instant, Oversized};
+use mqtt_codec::session::{AckToken, Error, Input, Instant, Oversized};
 use mqtt_codec::wire::{QoS, SessionPresent, TopicName};
 
-use super::{Packet, Reading, Settlement, State, copy};
+use super::{Packet, Reading, Settlement, State};
 use crate::{ConnectionState, PublishError, ReadError};
 
 /// What a step of [`State::take_input`] came to.
