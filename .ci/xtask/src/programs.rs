@@ -32,6 +32,30 @@ pub(crate) fn unit(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn small(workspace: &Workspace) -> Result<()> {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        println!("not run: only Linux on x86_64 runs programs of 32 bits");
+        return Ok(());
+    }
+    let target = project::SMALL_HOST;
+    let packages = project::SMALL_PACKAGES
+        .iter()
+        .flat_map(|package| ["--package", package]);
+    cmd!(
+        workspace.shell,
+        "cargo test --tests --target {target} {packages...}"
+    )
+    .run()?;
+    for package in project::CLOCK_PACKAGES {
+        cmd!(
+            workspace.shell,
+            "cargo test --target {target} --package {package}"
+        )
+        .run()?;
+    }
+    Ok(())
+}
+
 pub(crate) fn interop(workspace: &Workspace) -> Result<()> {
     for package in project::INTEROP_PACKAGES {
         cmd!(workspace.shell, "cargo test --package {package}").run()?;

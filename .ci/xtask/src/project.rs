@@ -40,7 +40,14 @@ pub(crate) const INTEROP_PACKAGES: &[&str] = &["mqboard-interop"];
 /// Packages whose test programs bring a clock of their own, which no other package may link beside it: tested alone.
 pub(crate) const CLOCK_PACKAGES: &[&str] = &["mqboard-embassy-tests"];
 
-/// As those, with another rate of embassy-time's clock, which the workspace has one of: outside it.
+/// Tested once more on a host of 32 bits, with [`CLOCK_PACKAGES`]: small processors run other code than hosts in some
+/// places, chosen by the width of a pointer.
+pub(crate) const SMALL_PACKAGES: &[&str] = &["mqboard-codec", "mqboard-session-tests"];
+
+/// That host: an x86_64 Linux runs its programs, and linking them takes no C library.
+pub(crate) const SMALL_HOST: &str = "i686-unknown-linux-musl";
+
+/// As [`CLOCK_PACKAGES`], with another rate of embassy-time's clock, which the workspace has one of: outside it.
 pub(crate) const CLOCK_WORKSPACES: &[&str] = &["tests/ticks"];
 
 /// Runnable examples with the arguments they are checked with, and the seconds each may take.

@@ -43,6 +43,11 @@ pub(crate) const STEPS: &[Step] = &[
         "unit, integration and documentation tests",
         programs::unit,
     ),
+    step(
+        "small",
+        "tests of the engine and the Embassy client on a host of 32 bits",
+        programs::small,
+    ),
     step("interop", "tests against mosquitto", programs::interop),
     step(
         "no-std",

@@ -55,6 +55,7 @@ pub(crate) fn install_targets(workspace: &Workspace) -> Result<()> {
         .iter()
         .chain(project::LINK_TARGETS.iter().map(|target| &target.name))
         .chain(project::EMBASSY_SIZES.iter().map(|size| &size.target))
+        .chain([&project::SMALL_HOST])
         .chain(firmwares)
         .collect();
     for target in targets {

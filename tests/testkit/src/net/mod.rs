@@ -8,7 +8,9 @@
 //!
 //! They are helpers of tests: what cannot be set up panics and says why.
 
+#[cfg(feature = "broker")]
 mod certificates;
+#[cfg(feature = "broker")]
 mod mosquitto;
 mod opening;
 mod output;
@@ -16,15 +18,19 @@ mod peer;
 mod port;
 mod proxy;
 mod step;
+#[cfg(feature = "broker")]
 mod subscriber;
 
+#[cfg(feature = "broker")]
 pub use certificates::{Certificates, Identity};
+#[cfg(feature = "broker")]
 pub use mosquitto::{Listener, Mosquitto, MosquittoOptions, Persistence};
 pub use opening::{Opening, Place, openings};
 pub use output::Output;
 pub use peer::{Played, ScriptedPeer};
 pub use proxy::{Counters, Direction, Fault, Mode, Plan, Proxy, Record, Whole};
 pub use step::{PeerScript, script};
+#[cfg(feature = "broker")]
 pub use subscriber::{Received, Subscriber};
 
 use std::time::Duration;

@@ -187,5 +187,5 @@ async fn serve(shared: Arc<Shared>, port: ReservedPort, first: TcpListener) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "broker"))]
 mod tests;
