@@ -121,23 +121,21 @@ impl<'a> State<'a> {
     /// Whether bytes may be taken from the receive buffer; holds reading up, or goes on with it.
     fn may_read(&mut self, now: Instant) -> bool {
         let before = self.reading;
-        self.reading = match before {
-            Reading::Blocked if self.session.is_ack_full() => Reading::Blocked,
-            Reading::Blocked => Reading::On,
-            _ => self.seat(),
-        };
-        match (before, self.reading) {
-            (Reading::On, Reading::On) => {}
-            (_, Reading::On) => self.session.handle_resumed(now),
-            (Reading::On, held) => {
-                if held == Reading::Held {
-                    self.session.handle_paused();
-                }
-                self.wakers.wake();
+        if before != Reading::Blocked || !self.session.is_ack_full() {
+            self.reading = self.seat();
+        }
+        match self.reading {
+            Reading::On => {
+                self.session.handle_resumed(now);
+                return true;
             }
+            Reading::Held => self.session.handle_paused(),
             _ => {}
         }
-        self.reading == Reading::On
+        if before == Reading::On {
+            self.wakers.wake();
+        }
+        false
     }
 
     /// Whether a QoS 0 message waits for room that its consumer, who may run on the same executor, could make. Asked
