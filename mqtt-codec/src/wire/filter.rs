@@ -92,7 +92,8 @@ impl<'a> TopicFilter<'a> {
                     after
                 }
                 (_, [_, ..]) => return false,
-                (_, []) => return filter == b"/#",
+                // behind a separator
+                (_, []) => return after == b"#",
             };
         }
         topic.is_empty()
