@@ -95,15 +95,19 @@ impl<'a> Received<'a> {
 
     /// The topic, which was checked when it came.
     pub(crate) fn topic(&self) -> TopicName<'_> {
-        let topic = self.block.get(..usize::from(self.topic_len));
-        TopicName::assume_checked(topic.unwrap_or_default())
+        TopicName::assume_checked(self.parts().0)
     }
 
     /// The payload, or as much of it as the block holds.
     pub(crate) fn payload(&self) -> &[u8] {
-        let there = self.block.get(usize::from(self.topic_len)..);
-        let there = there.unwrap_or_default();
+        let (_, there) = self.parts();
         there.get(..self.payload_len as usize).unwrap_or(there)
+    }
+
+    /// The topic and what is behind it.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let topic_len = usize::from(self.topic_len).min(self.block.len());
+        self.block.split_at(topic_len)
     }
 
     const fn waits(&self) -> bool {
