@@ -90,14 +90,14 @@ impl<'a> State<'a> {
             Input::Subscribed { handle, mut codes } => {
                 self.routes.handle_suback(handle, codes.next());
                 self.sort();
-                self.wakers.wake();
+                self.wakers.tell();
                 Brought::Something
             }
             Input::Unsubscribed { handle } => {
                 if let Some(unsubscribing) = self.unsubscribing {
                     (unsubscribing.handle_unsuback)(self, handle);
                 }
-                self.wakers.wake();
+                self.wakers.tell();
                 Brought::Something
             }
             Input::Oversized {
@@ -133,7 +133,7 @@ impl<'a> State<'a> {
             _ => {}
         }
         if before == Reading::On {
-            self.wakers.wake();
+            self.wakers.tell();
         }
         false
     }
@@ -163,7 +163,7 @@ impl<'a> State<'a> {
         match self.routes.inbox_for(received) {
             Some(inbox) if may_seat && self.queue.seat(inbox) => {
                 self.stats.received = self.stats.received.wrapping_add(1);
-                self.wakers.wake();
+                self.wakers.tell();
             }
             Some(_) if qos == QoS::AtLeastOnce => return Reading::Held,
             Some(_) if !self.discards && self.reading != Reading::Yielded => {
@@ -189,7 +189,7 @@ impl<'a> State<'a> {
                 (unsubscribing.handle_lost)(self);
             }
         }
-        self.wakers.wake();
+        self.wakers.tell();
     }
 
     /// Has each message that waits wait for the inbox that it is for by now; what nobody is to get is acknowledged and
@@ -220,7 +220,7 @@ impl<'a> State<'a> {
         self.discards = true;
         self.has_released = false;
         self.reading = Reading::On;
-        self.wakers.wake();
+        self.wakers.tell();
     }
 
     /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for
@@ -237,6 +237,6 @@ impl<'a> State<'a> {
     /// A QoS 1 message is over.
     pub(crate) fn finish(&mut self, packet: &'a mut Packet<'a>, error: Option<PublishError>) {
         self.outbox.finish(packet, error);
-        self.wakers.wake();
+        self.wakers.tell();
     }
 }

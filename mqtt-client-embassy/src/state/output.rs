@@ -91,6 +91,7 @@ impl<'a> State<'a> {
     pub(crate) fn turn(&mut self, clock: Clock) -> Turn<'a> {
         self.check_drained();
         self.stage();
+        self.wakers.wake_if_told();
         if let Some(transmit) = self.transmit.take_if(|transmit| transmit.len > 0) {
             return Turn::Write(transmit);
         }
@@ -110,6 +111,7 @@ impl<'a> State<'a> {
     /// Hands out what can be; whether that was everything accepted up to this count.
     pub(crate) fn stage_up_to(&mut self, accepted: u32) -> bool {
         self.stage();
+        self.wakers.wake_if_told();
         if self
             .transmit
             .as_mut()
@@ -145,7 +147,7 @@ impl<'a> State<'a> {
             transmit.at_most_once = 0;
         }
         self.transmit = Some(transmit);
-        self.wakers.wake();
+        self.wakers.tell();
     }
 
     /// The connection has ended, and with it what was not written.
@@ -221,7 +223,7 @@ impl<'a> State<'a> {
             self.staged = self.staged.wrapping_add(n as u32);
         }
         if !accepted && self.session.accepts_at_most_once() {
-            self.wakers.wake();
+            self.wakers.tell();
         }
     }
 

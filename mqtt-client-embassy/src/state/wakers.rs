@@ -8,14 +8,18 @@ use embassy_time::{Duration, Instant, Timer};
 
 /// Tasks that wait for something of the client's: when something has changed, all of them look whether it is that.
 #[derive(Debug)]
-pub(crate) struct Wakers<'a>(&'a mut [Option<Waker>]);
+pub(crate) struct Wakers<'a> {
+    slots: &'a mut [Option<Waker>],
+    /// Something has changed since they were woken.
+    news: bool,
+}
 
 /// A task that has found no slot looks after this time.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 
 impl<'a> Wakers<'a> {
     pub(crate) const fn new(slots: &'a mut [Option<Waker>]) -> Self {
-        Self(slots)
+        Self { slots, news: false }
     }
 
     /// Has the task woken at the next change, or, when every slot is taken, in a while. It must not displace another
@@ -26,7 +30,7 @@ impl<'a> Wakers<'a> {
             let other = slot.as_ref();
             other.is_none_or(|other| other.will_wake(waker))
         };
-        match self.0.iter_mut().find(is_mine) {
+        match self.slots.iter_mut().find(is_mine) {
             Some(slot) => {
                 slot.get_or_insert_with(|| waker.clone());
             }
@@ -38,10 +42,23 @@ impl<'a> Wakers<'a> {
         }
     }
 
-    // called from many places
+    /// Something has changed: the runner, which has found it, wakes the tasks before it waits.
+    pub(crate) const fn tell(&mut self) {
+        self.news = true;
+    }
+
+    /// Wakes the tasks if something has changed.
+    pub(crate) fn wake_if_told(&mut self) {
+        if self.news {
+            self.wake();
+        }
+    }
+
+    // called from several places
     #[inline(never)]
     pub(crate) fn wake(&mut self) {
-        for slot in self.0.iter_mut() {
+        self.news = false;
+        for slot in self.slots.iter_mut() {
             if let Some(waker) = slot.take() {
                 waker.wake();
             }
