@@ -30,7 +30,7 @@ pub(crate) struct Route<'a> {
 }
 
 /// How the broker stands to a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// Or there is none.
     Refused,
@@ -45,7 +45,7 @@ pub(crate) enum Stage {
 }
 
 /// Who has the inbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Holder {
     /// Nobody any more; its subscription goes on.
     Nobody,
@@ -145,21 +145,22 @@ impl<'a> Routes<'a> {
         stage: Stage,
         holder: Holder,
     ) -> Result<u16, SubscribeError> {
-        // one of a subscription that has ended only if there is no other: it is still of use
-        let is_empty = |route: &Route<'_>| route.is_free() && route.stage == Stage::Refused;
-        let mut free = self.routes.iter().position(is_empty);
-        if free.is_none() {
-            free = self.routes.iter().position(Route::is_free);
+        let mut free: Option<(&mut Route<'a>, u16)> = None;
+        for (route, index) in self.routes.iter_mut().zip(0..) {
+            // one of a subscription that has ended only if there is no other: it is still of use
+            let is_better = free.as_ref().is_none_or(|(free, _)| free.stage > route.stage);
+            if route.is_free() && is_better {
+                free = Some((route, index));
+            }
         }
-        let free = free.and_then(|index| Some((index, self.routes.get_mut(index)?)));
-        let (index, route) = free.ok_or(SubscribeError::Limit(Limit::Subscriptions))?;
+        let (route, index) = free.ok_or(SubscribeError::Limit(Limit::Subscriptions))?;
         *route = Route {
             filter: Some(filter),
             qos,
             stage,
             holder,
         };
-        Ok(index as u16)
+        Ok(index)
     }
 
     pub(crate) fn declare(
@@ -289,14 +290,13 @@ impl Route<'_> {
     /// Nothing is left of it but that the broker may go on to deliver what it had for it (section 3.10.4).
     fn leave(&mut self) {
         self.stage = Stage::Left;
+        if self.holder == Holder::Declared {
+            self.holder = Holder::Nobody;
+        }
     }
 
     /// Whether another subscription may have the place.
     fn is_free(&self) -> bool {
-        match self.stage {
-            Stage::Refused => matches!(self.holder, Holder::Nobody | Holder::Never),
-            Stage::Left => self.holder != Holder::Somebody,
-            _ => false,
-        }
+        self.stage <= Stage::Left && self.holder <= Holder::Never
     }
 }
