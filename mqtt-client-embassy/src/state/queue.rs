@@ -95,19 +95,15 @@ impl<'a> Received<'a> {
 
     /// The topic, which was checked when it came.
     pub(crate) fn topic(&self) -> TopicName<'_> {
-        TopicName::assume_checked(self.parts().0)
+        let topic_len = usize::from(self.topic_len).min(self.block.len());
+        TopicName::assume_checked(self.block.get(..topic_len).unwrap_or_default())
     }
 
     /// The payload, or as much of it as the block holds.
     pub(crate) fn payload(&self) -> &[u8] {
-        let (_, there) = self.parts();
-        there.get(..self.payload_len as usize).unwrap_or(there)
-    }
-
-    /// The topic and what is behind it.
-    fn parts(&self) -> (&[u8], &[u8]) {
-        let topic_len = usize::from(self.topic_len).min(self.block.len());
-        self.block.split_at(topic_len)
+        let from = usize::from(self.topic_len);
+        let to = (from + self.payload_len as usize).min(self.block.len());
+        self.block.get(from..to).unwrap_or_default()
     }
 
     const fn waits(&self) -> bool {
