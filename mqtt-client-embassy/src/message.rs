@@ -22,29 +22,24 @@ use crate::{
 /// [`ReadError::Stalled`].
 pub struct Message<'a, M: RawMutex> {
     shared: &'a Shared<'a, M>,
-    /// Taken when it is dropped.
+    /// Taken at the end.
     received: Option<&'a mut Received<'a>>,
     read: u32,
-    acknowledge: Acknowledge,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Acknowledge {
-    WhenDropped,
-    Manually,
+    /// When it is dropped.
+    settlement: Settlement,
 }
 
 impl<'a, M: RawMutex> Message<'a, M> {
     pub(crate) const fn new(
         shared: &'a Shared<'a, M>,
         received: &'a mut Received<'a>,
-        acknowledge: Acknowledge,
+        settlement: Settlement,
     ) -> Self {
         Self {
             shared,
             received: Some(received),
             read: 0,
-            acknowledge,
+            settlement,
         }
     }
 
@@ -106,13 +101,13 @@ impl<'a, M: RawMutex> Message<'a, M> {
 
     /// It was processed.
     pub fn acknowledge(mut self) {
-        self.acknowledge = Acknowledge::WhenDropped;
+        self.settlement = Settlement::Acknowledged;
     }
 
     /// It was not processed: the broker sends it again on the next connection of the session. Later ones need not wait
     /// for it.
     pub fn give_up(mut self) {
-        self.acknowledge = Acknowledge::Manually;
+        self.settlement = Settlement::GivenUp;
     }
 }
 
@@ -156,13 +151,9 @@ impl<M: RawMutex> Read for Message<'_, M> {
 
 impl<M: RawMutex> Drop for Message<'_, M> {
     fn drop(&mut self) {
-        let settlement = match self.acknowledge {
-            Acknowledge::WhenDropped => Settlement::Acknowledged,
-            Acknowledge::Manually => Settlement::GivenUp,
-        };
         if let Some(received) = self.received.take() {
             self.shared
-                .with(|state| state.release(received, settlement));
+                .with(|state| state.release(received, self.settlement));
         }
     }
 }

@@ -4,8 +4,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 
 use crate::{
     Client, Message, SubscribeError,
-    message::Acknowledge,
-    state::{Holder, Stage, State},
+    state::{Holder, Settlement, Stage, State},
 };
 
 /// The messages of one subscription.
@@ -17,7 +16,8 @@ use crate::{
 pub struct Inbox<'a, M: RawMutex> {
     client: Client<'a, M>,
     route: u16,
-    acknowledge: Acknowledge,
+    /// Of messages that are dropped.
+    settlement: Settlement,
 }
 
 impl<'a, M: RawMutex> Inbox<'a, M> {
@@ -25,7 +25,7 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
         Self {
             client,
             route,
-            acknowledge: Acknowledge::WhenDropped,
+            settlement: Settlement::Acknowledged,
         }
     }
 
@@ -33,7 +33,7 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
     /// up: the broker sends it again on the next connection of the session.
     #[must_use]
     pub const fn acknowledging_manually(mut self) -> Self {
-        self.acknowledge = Acknowledge::Manually;
+        self.settlement = Settlement::GivenUp;
         self
     }
 
@@ -47,12 +47,12 @@ impl<'a, M: RawMutex> Inbox<'a, M> {
     #[allow(clippy::should_implement_trait, reason = "an iterator does not wait")]
     pub fn next(&mut self) -> impl Future<Output = Result<Message<'a, M>, SubscribeError>> {
         let shared = self.client.shared;
-        let (route, acknowledge) = (self.route, self.acknowledge);
+        let (route, settlement) = (self.route, self.settlement);
         self.client
             .until(move |state| match state.queue.take(route) {
                 Some(received) => {
                     state.wake_runner();
-                    Some(Ok(Message::new(shared, received, acknowledge)))
+                    Some(Ok(Message::new(shared, received, settlement)))
                 }
                 None => state.ended(route).map(Err),
             })
