@@ -266,14 +266,12 @@ impl<'a> Queue<'a> {
         let is_lost = match core::mem::replace(&mut arrival.phase, Phase::Skip) {
             Phase::Skip => return None,
             Phase::Head => true,
-            // nobody has its beginning yet: then nobody needs it
-            Phase::Stream => self.seats.iter_mut().flatten().any(|received| {
-                let is_it = received.waits() && received.number == number;
-                if is_it {
-                    received.stay = Stay::No;
-                }
-                is_it
-            }),
+            Phase::Stream => {
+                // nobody has its beginning yet: then nobody needs it
+                let mut received = self.seats.iter_mut().flatten();
+                let beginning = received.find(|received| received.number == number);
+                beginning.map(|it| it.stay = Stay::No).is_some()
+            }
         };
         if is_lost && token.is_none() {
             *dropped = dropped.wrapping_add(1);
