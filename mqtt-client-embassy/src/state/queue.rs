@@ -194,7 +194,8 @@ impl<'a> Queue<'a> {
         let mut n = bytes.len();
         if arrival.phase != Phase::Skip {
             let block = &mut *arrival.received.block;
-            n = copy(block.get_mut(arrival.to..).unwrap_or_default(), bytes);
+            let (_, room) = block.split_at_mut(arrival.to.min(block.len()));
+            n = copy(room, bytes);
             arrival.to += n;
         }
         arrival.left -= n as u32;
