@@ -226,9 +226,10 @@ impl<'a> State<'a> {
     /// Ends the discarding of messages when the consumers have caught up, and the answer that they may have waited for
     /// has come: it would be lost with the connection that brings the messages again, as often as that is made.
     pub(crate) fn check_drained(&mut self) {
-        let is_read = |inbox| self.routes.is_read(inbox);
-        let is_on = self.has_released || self.session.is_idle();
-        if self.discards && is_on && self.queue.is_drained(is_read) {
+        if !self.discards || !self.has_released && !self.session.is_idle() {
+            return;
+        }
+        if self.queue.is_drained(|inbox| self.routes.is_read(inbox)) {
             self.discards = false;
             self.session.handle_drained();
         }
