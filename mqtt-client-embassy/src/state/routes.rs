@@ -110,10 +110,7 @@ impl<'a> Routes<'a> {
         let is_kept = received.qos() == QoS::AtLeastOnce;
         let mut is_held = is_kept && self.unmatched == Unmatched::Hold;
         for (route, index) in self.routes.iter().zip(0..) {
-            if route
-                .filter
-                .is_none_or(|filter| !filter.matches(received.topic()))
-            {
+            if !route.is_for(received) {
                 continue;
             }
             match (route.stage, route.holder) {
@@ -293,6 +290,12 @@ impl Route<'_> {
         if self.holder == Holder::Declared {
             self.holder = Holder::Nobody;
         }
+    }
+
+    /// Whether it matches a message.
+    fn is_for(&self, received: &Received<'_>) -> bool {
+        let topic = received.topic();
+        self.filter.is_some_and(|filter| filter.matches(topic))
     }
 
     /// Whether another subscription may have the place.
