@@ -12,12 +12,12 @@ mod suspect;
 mod unsubscribe;
 mod wakers;
 
-use core::{cell::Cell, task::Context};
-
-use embassy_sync::{
-    blocking_mutex::{Mutex, raw::RawMutex},
-    waitqueue::WakerRegistration,
+use core::{
+    cell::Cell,
+    task::{Context, Waker},
 };
+
+use embassy_sync::blocking_mutex::{Mutex, raw::RawMutex};
 use embassy_time::Instant;
 use mqtt_codec::session::{self, AckToken, Session};
 use mqtt_codec::wire::{Retain, TopicName};
@@ -61,7 +61,8 @@ pub(crate) struct State<'a> {
     /// Why the last stream was given up.
     pub(crate) cut: ReadError,
     pub(crate) wakers: Wakers<'a>,
-    runner: WakerRegistration,
+    /// Of the runner, since it looked.
+    runner: Option<Waker>,
     /// Bytes handed out and written, from the start, modulo 2³².
     pub(crate) staged: u32,
     pub(crate) written: u32,
@@ -177,7 +178,7 @@ impl<'a> State<'a> {
             routes,
             transmit: Some(transmit),
             wakers,
-            runner: WakerRegistration::new(),
+            runner: None,
             changed: false,
             connection: ConnectionState::Connecting,
             stop: Stop::No,
@@ -213,12 +214,14 @@ impl<'a> State<'a> {
     #[inline(never)]
     pub(crate) fn wake_runner(&mut self) {
         self.changed = true;
-        self.runner.wake();
+        if let Some(runner) = self.runner.take() {
+            runner.wake();
+        }
     }
 
     /// Whether there is something to look at; if not, the runner is woken when there is.
     pub(crate) fn poll_changed(&mut self, cx: &Context<'_>) -> bool {
-        self.runner.register(cx.waker());
+        self.runner = Some(cx.waker().clone());
         if let Some(supplying) = self.supplying {
             (supplying.watch)(self, cx.waker());
         }

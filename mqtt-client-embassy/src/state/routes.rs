@@ -145,7 +145,9 @@ impl<'a> Routes<'a> {
         let mut free: Option<(&mut Route<'a>, u16)> = None;
         for (route, index) in self.routes.iter_mut().zip(0..) {
             // one of a subscription that has ended only if there is no other: it is still of use
-            let is_better = free.as_ref().is_none_or(|(free, _)| free.stage > route.stage);
+            let is_better = free
+                .as_ref()
+                .is_none_or(|(free, _)| free.stage > route.stage);
             if route.is_free() && is_better {
                 free = Some((route, index));
             }
