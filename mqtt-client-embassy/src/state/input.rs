@@ -58,8 +58,17 @@ impl<'a> State<'a> {
             Input::Message(message) => {
                 self.payload_ahead = message.payload.len();
                 match self.queue.begin(&message) {
-                    true => Brought::Something,
-                    false => {
+                    Ok(()) => Brought::Something,
+                    Err(received)
+                        if self
+                            .routes
+                            .inbox_for(received, Some(message.topic))
+                            .is_none() =>
+                    {
+                        self.discard(message.token);
+                        Brought::Something
+                    }
+                    Err(_) => {
                         let remaining_length = message.remaining_length;
                         if self.session.config().oversized == Oversized::Close {
                             return Err(Error::Oversized { remaining_length });
@@ -160,7 +169,7 @@ impl<'a> State<'a> {
         let qos = received.qos();
         // a stream would wait for its reader, whom the answer behind it may have to wake
         let may_seat = !self.discards || self.queue.is_whole();
-        match self.routes.inbox_for(received) {
+        match self.routes.inbox_for(received, None) {
             Some(inbox) if may_seat && self.queue.seat(inbox) => {
                 self.stats.received = self.stats.received.wrapping_add(1);
                 self.wakers.tell();

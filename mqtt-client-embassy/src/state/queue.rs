@@ -159,10 +159,10 @@ impl<'a> Queue<'a> {
         self.seats.len()
     }
 
-    /// Begins a message; its payload follows by [`fill`](Self::fill). False if its topic is longer than a block:
-    /// then it is passed over.
+    /// Begins a message; its payload follows by [`fill`](Self::fill). If its topic is longer than a block, it is
+    /// passed over, and `Err` is what else is known of it.
     #[inline(always)]
-    pub(crate) fn begin(&mut self, message: &Message<'_>) -> bool {
+    pub(crate) fn begin(&mut self, message: &Message<'_>) -> Result<(), &Received<'a>> {
         let topic = message.topic.as_bytes();
         let arrival = &mut self.arrival;
         let received = &mut *arrival.received;
@@ -179,7 +179,10 @@ impl<'a> Queue<'a> {
         received.token = message.token;
         received.retain = message.retain;
         received.dup = message.dup;
-        fits
+        match fits {
+            true => Ok(()),
+            false => Err(received),
+        }
     }
 
     /// Passes over the rest of the message that arrives; its token if it has one.
@@ -306,7 +309,7 @@ impl<'a> Queue<'a> {
             if !received.waits() {
                 continue;
             }
-            match routes.inbox_for(received) {
+            match routes.inbox_for(received, None) {
                 Some(inbox) => received.inbox = inbox,
                 None => {
                     received.stay = Stay::No;

@@ -1,6 +1,6 @@
 //! Subscriptions: which inbox a message is for, and what the broker is to be asked for.
 
-use mqtt_codec::wire::{QoS, SubAckCode, TopicFilter};
+use mqtt_codec::wire::{QoS, SubAckCode, TopicFilter, TopicName};
 
 use super::{
     Received,
@@ -101,8 +101,14 @@ impl<'a> Routes<'a> {
         route.map_or(self.unmatched_holder, |route| route.holder) == Holder::Somebody
     }
 
-    /// The inbox that a message is for, or waits for; `None` if nobody is to get it.
-    pub(crate) fn inbox_for(&self, received: &Received<'_>) -> Option<u16> {
+    /// The inbox that a message is for, or waits for; `None` if nobody is to get it. A topic that it has no room for
+    /// comes beside it.
+    pub(crate) fn inbox_for(
+        &self,
+        received: &Received<'_>,
+        long_topic: Option<TopicName<'_>>,
+    ) -> Option<u16> {
+        let topic = long_topic.unwrap_or_else(|| received.topic());
         let its = self.routes.get(usize::from(received.inbox()));
         if its.is_some_and(|its| its.holder == Holder::Somebody && its.stage != Stage::Refused) {
             return Some(received.inbox());
@@ -110,7 +116,7 @@ impl<'a> Routes<'a> {
         let is_kept = received.qos() == QoS::AtLeastOnce;
         let mut is_held = is_kept && self.unmatched == Unmatched::Hold;
         for (route, index) in self.routes.iter().zip(0..) {
-            if !route.is_for(received) {
+            if !route.is_for(topic) {
                 continue;
             }
             match (route.stage, route.holder) {
@@ -294,9 +300,8 @@ impl Route<'_> {
         }
     }
 
-    /// Whether it matches a message.
-    fn is_for(&self, received: &Received<'_>) -> bool {
-        let topic = received.topic();
+    /// Whether it matches a message of this topic.
+    fn is_for(&self, topic: TopicName<'_>) -> bool {
         self.filter.is_some_and(|filter| filter.matches(topic))
     }
 

@@ -47,16 +47,32 @@ pub(crate) fn try_start_with<
     options: Options<'static>,
 ) -> Result<(TestClient, JoinHandle<CloseReason>), OptionsError> {
     // more tasks wait than there is room for
-    let resources = leak(Resources::<
-        M,
-        OUTBOX,
-        QUEUE,
-        SUBSCRIPTIONS,
-        MESSAGE,
-        BUFFER,
-        1,
-    >::new());
-    let (client, mut runner) = new(resources, leak(options), Dialler(world.clone()), || {
+    let resources = Resources::<M, OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER, 1>::new();
+    start_in(resources, world, options)
+}
+
+/// A small board's, with a place for each task: none looks without being woken, and no keep alive wakes the runner.
+pub(crate) fn start_sleeping(world: &World) -> TestClient {
+    let resources = Resources::<M, 4, 4, 4, 64, 256, 8>::new();
+    let options = options(&Setup::default()).keep_alive(0);
+    let started = start_in(resources, world, options);
+    started.expect("the options are right").0
+}
+
+fn start_in<
+    const OUTBOX: usize,
+    const QUEUE: usize,
+    const SUBSCRIPTIONS: usize,
+    const MESSAGE: usize,
+    const BUFFER: usize,
+    const TASKS: usize,
+>(
+    resources: Resources<'static, M, OUTBOX, QUEUE, SUBSCRIPTIONS, MESSAGE, BUFFER, TASKS>,
+    world: &World,
+    options: Options<'static>,
+) -> Result<(TestClient, JoinHandle<CloseReason>), OptionsError> {
+    let dialler = Dialler(world.clone());
+    let (client, mut runner) = new(leak(resources), leak(options), dialler, || {
         fastrand::u32(..)
     })?;
     let runner = tokio::task::spawn_local(async move { runner.run().await });
