@@ -97,6 +97,8 @@ impl State<'_> {
             (unsubscribing.detach)(self, index);
         }
         self.sort();
+        // some may have another inbox now
+        self.wakers.wake();
         self.wake_runner();
     }
 }
