@@ -118,7 +118,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
 
     /// Subscribes to `filter`, at QoS 0 or 1, and waits for the broker's answer.
     ///
-    /// A message goes to the first matching subscription, in the order in which they came about.
+    /// A message goes to one inbox. Of several subscriptions that match, the one with the first place gets it: declared
+    /// ones have theirs in their order, and each later one takes a free place, which may be that of one that has ended.
     ///
     /// # Errors
     /// The filter is none, or taken, or refused; no place is left; the client has ended.

@@ -503,3 +503,28 @@ async fn who_waits_at_another_inbox_is_woken_when_an_inbox_leaves_it_some() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_several_subscriptions_that_match_the_one_with_the_first_place_gets_the_message() {
+    run(async {
+        let world = World::default();
+        let setup = Setup {
+            declared: vec![("in", QoS::AtMostOnce), ("#", QoS::AtMostOnce)],
+            ..Setup::default()
+        };
+        let (client, _) = start_with::<4, 4, 2, 64, 256>(&world, options(&setup));
+        client.connected().await.unwrap();
+        let mut last = client.inbox("#").unwrap();
+        let mut first = client.inbox("in").unwrap();
+        world.inject(b"\x30\x05\0\x02inx");
+        assert_eq!(first.next().await.unwrap().payload(), b"x");
+        drop(first);
+        client.unsubscribe("in").await.unwrap();
+        // in the place that is free by now
+        let mut first = client.subscribe("+", QoS::AtMostOnce).await.unwrap();
+        world.inject(b"\x30\x05\0\x02iny");
+        assert_eq!(first.next().await.unwrap().payload(), b"y");
+        assert_eq!(poll_at_most(1, last.next()).await.map(drop), None);
+    })
+    .await;
+}
