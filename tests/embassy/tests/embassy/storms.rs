@@ -232,7 +232,7 @@ impl Storm {
             },
             15 if self.random.one_in(4) && !self.pending.is_empty() => {
                 let index = self.random.below(self.pending.len());
-                self.cancel(index);
+                self.cancel(index).await;
             }
             _ => {}
         }
@@ -310,8 +310,10 @@ impl Storm {
         self.inboxes.clear();
         self.held.clear();
         for pending in std::mem::take(&mut self.pending) {
-            if let Pending::Unsubscribe(filter, _) = pending {
-                self.excuse(filter);
+            match pending {
+                Pending::Unsubscribe(filter, _) => self.excuse(filter),
+                Pending::Consume(task) => task.abort(),
+                _ => {}
             }
         }
         (self.client, self.runner) = (self.start)(&self.world, self.options.clone());
@@ -373,11 +375,13 @@ impl Storm {
         self.pending.push(Pending::Publish(n, task));
     }
 
-    fn cancel(&mut self, index: usize) {
+    async fn cancel(&mut self, index: usize) {
         match self.pending.swap_remove(index) {
             Pending::Subscribe(filter, task) => {
                 self.note(("cancel subscribing", filter));
                 task.abort();
+                // what it has is given back by then
+                let _ = task.await;
             }
             Pending::Unsubscribe(filter, task) => {
                 // it ends all the same, some time
