@@ -8,7 +8,7 @@ use esp_radio::wifi::{
     AuthenticationMethodConfig, Config, ConnectionError, ControllerConfig, Interface,
     WifiController, WifiError, sta::StationConfig,
 };
-use mqboard_core::Radio;
+use mqboard_core::{NotJoined, Radio};
 
 use crate::settings;
 
@@ -50,9 +50,11 @@ struct Station(WifiController<'static>);
 impl Radio for Station {
     type Reason = Reason;
 
-    async fn join(&mut self) -> Result<u8, Reason> {
-        let joined = self.0.connect_async().await.map_err(Reason)?;
-        Ok(joined.channel)
+    async fn join(&mut self) -> Result<u8, NotJoined<Reason>> {
+        match self.0.connect_async().await {
+            Ok(joined) => Ok(joined.channel),
+            Err(error) => Err(not_joined(error)),
+        }
     }
 
     async fn lost(&mut self) -> Reason {
@@ -69,6 +71,15 @@ impl Radio for Station {
     async fn leave(&mut self) {
         // An error says that there was nothing to leave.
         let _ = self.0.disconnect_async().await;
+    }
+}
+
+/// What comes as an event was asked of the network. Any other error comes before that, and may never end: out of memory,
+/// not started.
+fn not_joined(error: ConnectionError) -> NotJoined<Reason> {
+    match error {
+        ConnectionError::Failed(_) => NotJoined::Refused(Reason(error)),
+        _ => NotJoined::NotTried(Reason(error)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the firmware of a board does by the clock: `mqboard-core` has none of its own.
 use std::{future::pending, time::Duration};
 
-use mqboard_core::{Radio, RadioHangs, WATCHDOG_TIMEOUT, feed_watchdog, keep_joined};
+use mqboard_core::{NotJoined, Radio, RadioHangs, WATCHDOG_TIMEOUT, feed_watchdog, keep_joined};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::run;
@@ -11,8 +11,14 @@ use crate::client::run;
 enum Attempt {
     /// Joins after so many seconds, and loses the network as many later.
     Joins(u64),
+    /// Joins at once, loses the network after so many seconds, and hangs when it is to give up.
+    JoinsAndHangs(u64),
     /// Tells after so many seconds that it cannot.
     Fails(u64),
+    /// Tells at once that it has not begun.
+    DoesNotTry,
+    /// As [`DoesNotTry`](Self::DoesNotTry), and hangs when it is to give up.
+    DoesNotTryAndHangs,
     /// Tells nothing, and gives up when asked to.
     Forgets,
     /// Tells nothing, whatever it is asked.
@@ -49,7 +55,7 @@ impl Script {
 impl Radio for Script {
     type Reason = &'static str;
 
-    async fn join(&mut self) -> Result<u8, &'static str> {
+    async fn join(&mut self) -> Result<u8, NotJoined<&'static str>> {
         assert!(self.is_idle, "the attempt before was not given up");
         self.is_idle = false;
         self.begun.push(Instant::now());
@@ -60,24 +66,36 @@ impl Radio for Script {
             }
             Attempt::Fails(seconds) => {
                 sleep(Duration::from_secs(seconds)).await;
-                Err("told")
+                Err(NotJoined::Refused("told"))
+            }
+            Attempt::JoinsAndHangs(_) => Ok(6),
+            Attempt::DoesNotTry | Attempt::DoesNotTryAndHangs => {
+                Err(NotJoined::NotTried("out of memory"))
             }
             Attempt::Forgets | Attempt::Hangs => pending().await,
-            Attempt::FailsAndHangs => Err("told"),
+            Attempt::FailsAndHangs => Err(NotJoined::Refused("told")),
         }
     }
 
     async fn lost(&mut self) -> &'static str {
-        let Attempt::Joins(seconds) = self.current() else {
-            panic!("nothing was joined");
-        };
-        sleep(Duration::from_secs(seconds)).await;
-        "lost"
+        match self.current() {
+            Attempt::Joins(seconds) | Attempt::JoinsAndHangs(seconds) => {
+                sleep(Duration::from_secs(seconds)).await;
+                "lost"
+            }
+            _ => panic!("nothing was joined"),
+        }
     }
 
     async fn leave(&mut self) {
         self.is_idle = true;
-        if matches!(self.current(), Attempt::Hangs | Attempt::FailsAndHangs) {
+        if matches!(
+            self.current(),
+            Attempt::Hangs
+                | Attempt::FailsAndHangs
+                | Attempt::JoinsAndHangs(_)
+                | Attempt::DoesNotTryAndHangs
+        ) {
             pending().await
         }
     }
@@ -132,13 +150,15 @@ async fn a_slow_access_point_is_waited_for_and_a_forgotten_attempt_is_made_again
 #[tokio::test(start_paused = true)]
 async fn a_radio_that_tells_nothing_is_given_up_within_two_minutes() {
     run(async {
-        for (attempt, seconds) in [
-            (Attempt::Forgets, 3 * 30 + 2 * 5),
-            (Attempt::Hangs, 3 * (30 + 5) + 2 * 5),
-            (Attempt::FailsAndHangs, 3 * 5 + 2 * 5),
+        for (attempt, attempts, seconds) in [
+            (Attempt::Forgets, 3, 3 * 30 + 2 * 5),
+            (Attempt::Hangs, 3, 3 * (30 + 5) + 2 * 5),
+            (Attempt::FailsAndHangs, 11, 11 * 5 + 10 * 5),
+            (Attempt::DoesNotTry, 21, 20 * 5),
+            (Attempt::DoesNotTryAndHangs, 11, 11 * 5 + 10 * 5),
         ] {
             let end = an_hour(&[attempt]).await;
-            assert_eq!(end, (Some(RadioHangs), seconds, 3), "{attempt:?}");
+            assert_eq!(end, (Some(RadioHangs), seconds, attempts), "{attempt:?}");
         }
     })
     .await;
@@ -162,6 +182,24 @@ async fn any_answer_of_the_radio_counts_as_one() {
         ])
         .await;
         assert_eq!((end, attempts), (Some(RadioHangs), 12));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_has_joined_has_answered_however_it_was_lost() {
+    run(async {
+        use Attempt::{DoesNotTry, Forgets, JoinsAndHangs};
+        let (end, _, attempts) = an_hour(&[JoinsAndHangs(1)]).await;
+        assert_eq!((end, attempts), (None, 3_600 / (1 + 5 + 5) + 1));
+
+        // What was lost after longer than the radio may be silent does not count as its silence.
+        let lost = [JoinsAndHangs(1_000), Forgets, Forgets, JoinsAndHangs(1)];
+        assert_eq!(an_hour(&lost).await.0, None);
+
+        let mut starting = vec![DoesNotTry; 20];
+        starting.push(JoinsAndHangs(1));
+        assert_eq!(an_hour(&starting).await.0, None);
     })
     .await;
 }
