@@ -16,4 +16,4 @@ pub use client_id::{ClientId, client_id};
 pub use led::{Led, UnknownState};
 pub use topics::Topics;
 pub use watchdog::{WATCHDOG_TIMEOUT, feed_watchdog};
-pub use wifi::{NotJoined, Radio, RadioHangs, keep_joined};
+pub use wifi::{GivenUp, NotJoined, Radio, Reach, keep_joined};

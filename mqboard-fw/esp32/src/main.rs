@@ -59,9 +59,9 @@ async fn main(spawner: Spawner) -> ! {
     };
 
     let (controller, interface) = wifi::start(peripherals.WIFI).expect("the radio starts");
-    spawner.spawn(wifi::keep_joined(controller).expect("spawned once"));
     let stack = network::start(spawner, interface);
     let client = broker::start(spawner, stack).expect("the settings are right");
+    spawner.spawn(wifi::keep_joined(controller, stack, client).expect("spawned once"));
     let Err(reason) = mqboard_core::run(client, &mut devices, &settings::TOPICS, PERIOD).await;
     log::error!(
         "the application has ended: {reason}; a new start in {} s",

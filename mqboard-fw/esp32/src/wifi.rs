@@ -2,13 +2,16 @@
 
 use core::fmt;
 
+use embassy_net::{ConfigV4, Stack};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Timer, with_timeout};
 use esp_hal::{peripherals::WIFI, system::software_reset};
 use esp_radio::wifi::{
     AuthenticationMethodConfig, Config, ConnectionError, ControllerConfig, Interface,
     WifiController, WifiError, sta::StationConfig,
 };
-use mqboard_core::{NotJoined, Radio};
+use mqboard_core::{NotJoined, Radio, Reach};
+use mqtt_client_embassy::Client;
 
 use crate::settings;
 
@@ -38,20 +41,32 @@ pub(crate) fn start(
 
 /// Keeps the board in its network.
 #[embassy_executor::task]
-pub(crate) async fn keep_joined(controller: WifiController<'static>) {
-    let hangs = mqboard_core::keep_joined(&mut Station(controller), settings::WIFI_SSID).await;
-    log::error!("{hangs}; a new start");
+pub(crate) async fn keep_joined(
+    controller: WifiController<'static>,
+    stack: Stack<'static>,
+    client: Client<'static, NoopRawMutex>,
+) {
+    let mut station = Station { controller, stack };
+    let reach = || Reach::new(client.state(), stack.config_v4());
+    let given_up = mqboard_core::keep_joined(&mut station, settings::WIFI_SSID, reach).await;
+    log::error!("{given_up}; a new start");
     Timer::after(READING_TIME).await;
     software_reset()
 }
 
-struct Station(WifiController<'static>);
+struct Station {
+    controller: WifiController<'static>,
+    stack: Stack<'static>,
+}
 
 impl Radio for Station {
     type Reason = Reason;
 
     async fn join(&mut self) -> Result<u8, NotJoined<Reason>> {
-        match self.0.connect_async().await {
+        // An address is to show that somebody has answered since. The stack forgets it by itself only if it has seen the
+        // link down, of which the driver may not have told.
+        self.stack.set_config_v4(ConfigV4::Dhcp(Default::default()));
+        match self.controller.connect_async().await {
             Ok(joined) => Ok(joined.channel),
             Err(error) => Err(not_joined(error)),
         }
@@ -60,7 +75,7 @@ impl Radio for Station {
     async fn lost(&mut self) -> Reason {
         loop {
             // The driver first looks, then waits for an event: one that comes in between is lost.
-            match with_timeout(LOOK_PERIOD, self.0.wait_for_disconnect_async()).await {
+            match with_timeout(LOOK_PERIOD, self.controller.wait_for_disconnect_async()).await {
                 Ok(Ok(lost)) => return Reason(ConnectionError::Failed(lost)),
                 Ok(Err(error)) => return Reason(error.into()),
                 Err(_) => {}
@@ -70,7 +85,7 @@ impl Radio for Station {
 
     async fn leave(&mut self) {
         // An error says that there was nothing to leave.
-        let _ = self.0.disconnect_async().await;
+        let _ = self.controller.disconnect_async().await;
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the firmware of a board does by the clock: `mqboard-core` has none of its own.
 use std::{future::pending, time::Duration};
 
-use mqboard_core::{NotJoined, Radio, RadioHangs, WATCHDOG_TIMEOUT, feed_watchdog, keep_joined};
+use mqboard_core::{
+    GivenUp, NotJoined, Radio, Reach, WATCHDOG_TIMEOUT, feed_watchdog, keep_joined,
+};
+use mqtt_client_embassy::{CloseReason, ConnectRefusal, ConnectionState, SessionPresent};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::run;
@@ -13,6 +16,8 @@ enum Attempt {
     Joins(u64),
     /// Joins at once, loses the network after so many seconds, and hangs when it is to give up.
     JoinsAndHangs(u64),
+    /// Joins at once, and does not tell that the network is lost.
+    JoinsForEver,
     /// Tells after so many seconds that it cannot.
     Fails(u64),
     /// Tells at once that it has not begun.
@@ -68,7 +73,7 @@ impl Radio for Script {
                 sleep(Duration::from_secs(seconds)).await;
                 Err(NotJoined::Refused("told"))
             }
-            Attempt::JoinsAndHangs(_) => Ok(6),
+            Attempt::JoinsAndHangs(_) | Attempt::JoinsForEver => Ok(6),
             Attempt::DoesNotTry | Attempt::DoesNotTryAndHangs => {
                 Err(NotJoined::NotTried("out of memory"))
             }
@@ -83,6 +88,7 @@ impl Radio for Script {
                 sleep(Duration::from_secs(seconds)).await;
                 "lost"
             }
+            Attempt::JoinsForEver => pending().await,
             _ => panic!("nothing was joined"),
         }
     }
@@ -101,13 +107,26 @@ impl Radio for Script {
     }
 }
 
-/// What comes of it within an hour, after how many seconds, and after how many attempts.
-async fn an_hour(attempts: &[Attempt]) -> (Option<RadioHangs>, u64, usize) {
+const HOUR: Duration = Duration::from_secs(3_600);
+/// A test may take a day.
+const LONG: Duration = Duration::from_secs(20 * 3_600);
+
+/// What comes of it in the time, after how many seconds, and after how many attempts.
+async fn within(
+    limit: Duration,
+    attempts: &[Attempt],
+    reach: impl Fn() -> Reach,
+) -> (Option<GivenUp>, u64, usize) {
     let mut radio = Script::new(attempts);
     let begin = Instant::now();
-    let hour = Duration::from_secs(3_600);
-    let end = timeout(hour, keep_joined(&mut radio, "network")).await.ok();
+    let keeping = keep_joined(&mut radio, "network", reach);
+    let end = timeout(limit, keeping).await.ok();
     (end, begin.elapsed().as_secs(), radio.begun.len())
+}
+
+/// What comes of it within an hour, if the broker answers whenever the network is joined.
+async fn an_hour(attempts: &[Attempt]) -> (Option<GivenUp>, u64, usize) {
+    within(HOUR, attempts, || Reach::Broker).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +149,7 @@ async fn a_slow_access_point_is_waited_for_and_a_forgotten_attempt_is_made_again
         for slow in [Attempt::Joins(29), Attempt::Fails(29)] {
             let mut radio = Script::new(&[slow, Attempt::Forgets, Attempt::Joins(20)]);
             let ran = Duration::from_secs(200);
-            let end = timeout(ran, keep_joined(&mut radio, "network")).await;
+            let end = timeout(ran, keep_joined(&mut radio, "network", || Reach::Broker)).await;
             assert!(end.is_err(), "{end:?}");
             let [first, second, third, ..] = radio.begun[..] else {
                 panic!("{slow:?}: {:?}", radio.begun);
@@ -158,7 +177,11 @@ async fn a_radio_that_tells_nothing_is_given_up_within_two_minutes() {
             (Attempt::DoesNotTryAndHangs, 11, 11 * 5 + 10 * 5),
         ] {
             let end = an_hour(&[attempt]).await;
-            assert_eq!(end, (Some(RadioHangs), seconds, attempts), "{attempt:?}");
+            assert_eq!(
+                end,
+                (Some(GivenUp::Radio), seconds, attempts),
+                "{attempt:?}"
+            );
         }
     })
     .await;
@@ -181,7 +204,7 @@ async fn any_answer_of_the_radio_counts_as_one() {
             Forgets,
         ])
         .await;
-        assert_eq!((end, attempts), (Some(RadioHangs), 12));
+        assert_eq!((end, attempts), (Some(GivenUp::Radio), 12));
     })
     .await;
 }
@@ -202,6 +225,103 @@ async fn a_radio_that_has_joined_has_answered_however_it_was_lost() {
         assert_eq!(an_hour(&starting).await.0, None);
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_where_nobody_answers_is_joined_anew_and_then_given_up() {
+    run(async {
+        let end = within(HOUR, &[Attempt::JoinsForEver], || Reach::Nobody).await;
+        assert_eq!(end, (Some(GivenUp::Network), 3 * 300 + 2 * 5, 3));
+
+        // If the driver does not answer the rejoin either, the radio is.
+        let silent = [Attempt::JoinsForEver, Attempt::Forgets];
+        let end = within(HOUR, &silent, || Reach::Nobody).await;
+        assert_eq!(end, (Some(GivenUp::Radio), 300 + 3 * (5 + 30), 1 + 3));
+
+        // Also if it was well before the driver fell silent.
+        let begin = Instant::now();
+        let falls_silent = || match begin.elapsed() < HOUR {
+            true => Reach::Broker,
+            false => Reach::Nobody,
+        };
+        let (end, seconds, attempts) = within(LONG, &[Attempt::JoinsForEver], falls_silent).await;
+        assert_eq!((end, attempts), (Some(GivenUp::Network), 1 + 3));
+        let silent = seconds - HOUR.as_secs();
+        assert!((1_190..=1_215).contains(&silent), "{silent}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_away_costs_a_rejoin_each_five_minutes_and_no_reset() {
+    run(async {
+        let end = within(LONG, &[Attempt::JoinsForEver], || Reach::Network).await;
+        let rejoins = LONG.as_secs() / (300 + 5);
+        assert_eq!(end, (None, LONG.as_secs(), 1 + rejoins as usize));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_the_broker_now_and_then_keeps_the_network() {
+    run(async {
+        let begin = Instant::now();
+        let seldom = || match begin.elapsed().as_secs() % 300 {
+            0..15 => Reach::Broker,
+            _ => Reach::Nobody,
+        };
+        let end = within(HOUR, &[Attempt::JoinsForEver], seldom).await;
+        assert_eq!(end, (None, HOUR.as_secs(), 1));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_joins_in_a_row_without_a_sign_of_life_give_the_network_up() {
+    run(async {
+        use Attempt::{Fails, Joins, JoinsForEver};
+        // In the third join somebody answers, long before it is given up.
+        let begin = Instant::now();
+        let in_the_third = || match begin.elapsed().as_secs() {
+            620..640 => Reach::Network,
+            _ => Reach::Nobody,
+        };
+        let (end, _, attempts) = within(LONG, &[JoinsForEver], in_the_third).await;
+        assert_eq!((end, attempts), (Some(GivenUp::Network), 3 + 3));
+
+        // In the third, which the radio tells is lost.
+        let begin = Instant::now();
+        let attempts = [JoinsForEver, JoinsForEver, Joins(20), JoinsForEver];
+        let in_the_third = || match begin.elapsed().as_secs() {
+            630..650 => Reach::Network,
+            _ => Reach::Nobody,
+        };
+        let (end, _, attempts) = within(LONG, &attempts, in_the_third).await;
+        assert_eq!((end, attempts), (Some(GivenUp::Network), 3 + 3));
+
+        // What the radio tells is not silence.
+        for told in [Joins(20), Fails(1)] {
+            let (end, _, _) =
+                within(HOUR, &[JoinsForEver, JoinsForEver, told], || Reach::Nobody).await;
+            assert_eq!(end, None, "{told:?}");
+        }
+    })
+    .await;
+}
+
+#[test]
+fn a_board_reaches_as_far_as_its_client_or_its_address() {
+    let connected = ConnectionState::Connected {
+        session: SessionPresent::Absent,
+    };
+    let refused = ConnectionState::Closed(CloseReason::Refused(ConnectRefusal::NotAuthorized));
+    for address in [None, Some(())] {
+        assert_eq!(Reach::new(connected, address), Reach::Broker);
+        assert_eq!(Reach::new(refused, address), Reach::Broker);
+    }
+    let connecting = ConnectionState::Connecting;
+    assert_eq!(Reach::new(connecting, Some(())), Reach::Network);
+    assert_eq!(Reach::new(connecting, None::<()>), Reach::Nobody);
 }
 
 #[tokio::test(start_paused = true)]
