@@ -96,10 +96,17 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                 let mut transport = {
                     let open_at = later(Instant::now(), pause);
                     let deadline = later(open_at, span(self.options.config.connect_timeout));
-                    let mut connecting = pin!(self.connector.connect());
-                    let opening = poll_fn(move |cx| match poll_due(open_at, cx) {
-                        Poll::Ready(()) => connecting.as_mut().poll(cx),
-                        Poll::Pending => Poll::Pending,
+                    let mut connector = Some(&mut self.connector);
+                    let mut connecting = pin!(None);
+                    let opening = poll_fn(move |cx| {
+                        let is_due = |_: &mut _| poll_due(open_at, cx).is_ready();
+                        if let Some(connector) = connector.take_if(is_due) {
+                            connecting.set(Some(connector.connect()));
+                        }
+                        match connecting.as_mut().as_pin_mut() {
+                            Some(connecting) => connecting.poll(cx),
+                            None => Poll::Pending,
+                        }
                     });
                     match unless_stopped(shared, deadline, pin!(opening)).await {
                         Ok(Ok(transport)) => transport,
