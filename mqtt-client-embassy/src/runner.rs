@@ -99,7 +99,7 @@ impl<'a, M: RawMutex, C: Connector, R: FnMut() -> u32> Runner<'a, M, C, R> {
                     let mut connector = Some(&mut self.connector);
                     let mut connecting = pin!(None);
                     let opening = poll_fn(move |cx| {
-                        let is_due = |_: &mut _| poll_due(open_at, cx).is_ready();
+                        let is_due = |_: &mut _| poll_due(open_at, Instant::now(), cx).is_ready();
                         if let Some(connector) = connector.take_if(is_due) {
                             connecting.set(Some(connector.connect()));
                         }
@@ -409,7 +409,7 @@ fn poll_woken<'a, M: RawMutex>(
     let Some(due) = due else {
         return Poll::Ready(Woken::Stopped);
     };
-    match poll_due(due, cx) {
+    match poll_due(due, now, cx) {
         Poll::Ready(()) => Poll::Ready(Woken::Due),
         Poll::Pending if has_changed && by_change => Poll::Ready(Woken::Changed),
         Poll::Pending => Poll::Pending,
@@ -418,8 +418,8 @@ fn poll_woken<'a, M: RawMutex>(
 
 /// Whether it is time; if not, the task is woken when it is.
 #[inline(never)]
-fn poll_due(at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    if at <= Instant::now() {
+fn poll_due(at: Instant, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if at <= now {
         return Poll::Ready(());
     }
     // a timer is no more than the wake-up that its first poll asks for
