@@ -2,9 +2,13 @@
 use std::time::Duration;
 
 use client_tests::{Setup, Start, World};
-use mqtt_client_embassy::{Inbox, Oversized, QoS, SubscribeError, Unmatched};
+use mqtt_client_embassy::{Inbox, Oversized, QoS, Retain, SubscribeError, Unmatched};
 use mqtt_codec::wire::PacketType;
-use tokio::time::{sleep, timeout};
+use testkit::AckOrder;
+use tokio::{
+    task::{JoinHandle, spawn_local},
+    time::{sleep, timeout},
+};
 
 use crate::{
     adapter::options,
@@ -463,9 +467,9 @@ async fn qos_0_messages_with_a_long_topic_and_no_inbox_count_as_dropped() {
 }
 
 /// Reads one message in a task of its own, which then waits.
-async fn waiting(mut inbox: Other) -> tokio::task::JoinHandle<Vec<u8>> {
+async fn waiting(mut inbox: Other) -> JoinHandle<Vec<u8>> {
     let next = async move { inbox.next().await.unwrap().payload().to_vec() };
-    let waiting = tokio::task::spawn_local(next);
+    let waiting = spawn_local(next);
     sleep(Duration::from_secs(1)).await;
     waiting
 }
@@ -525,6 +529,145 @@ async fn of_several_subscriptions_that_match_the_one_with_the_first_place_gets_t
         world.inject(b"\x30\x05\0\x02iny");
         assert_eq!(first.next().await.unwrap().payload(), b"y");
         assert_eq!(poll_at_most(1, last.next()).await.map(drop), None);
+    })
+    .await;
+}
+
+/// PUBLISH of "x" to "in" at QoS 1.
+const AT_QOS_1: &[u8] = b"\x32\x07\0\x02in\0\x09x";
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_answer_that_a_subscription_has_ended_is_dropped() {
+    run(async {
+        let world = World::default();
+        let client = transient(&world, vec![]);
+        client.connected().await.unwrap();
+        let inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        world.broker(|broker| broker.swallows = true);
+        world.inject(AT_QOS_1);
+        sleep(Duration::from_secs(1)).await;
+        drop(inbox);
+        let first = timeout(LONG, world.arrived(PacketType::PubAck, 1)).await;
+        first.expect("what waited is kept");
+        world.inject(AT_QOS_1);
+        let second = timeout(LONG, world.arrived(PacketType::PubAck, 2)).await;
+        second.expect("what comes is kept");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_qos_0_message_is_dropped_while_consumers_stall() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let mut inbox = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+        for n in 0..6_u8 {
+            world.broker(|broker| broker.publish("in", &[n], QoS::AtLeastOnce));
+        }
+        let published = timeout(LONG, client.publish("t", b"x", Retain::No)).await;
+        published.expect("it hangs").unwrap();
+        assert!(client.stats().discarded_while_stalled > 0);
+        // there is a place, but most of them wait
+        drop(inbox.next().await.unwrap());
+        world.broker(|broker| broker.publish("in", &[7; 5_000], QoS::AtMostOnce));
+        let published = timeout(LONG, client.publish("t", b"x", Retain::No)).await;
+        published.expect("it hangs").unwrap();
+        assert_eq!(client.stats().dropped, 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_subscription_that_ends_with_a_lost_session_is_dropped() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        drop(client.subscribe("in", QoS::AtLeastOnce).await.unwrap());
+        world.broker(|broker| broker.publish("in", b"x", QoS::AtLeastOnce));
+        sleep(Duration::from_secs(1)).await;
+        world.set_down(true);
+        world.cut();
+        world.all_closed().await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(poll_at_most(1, client.unsubscribe("in")).await, None);
+        world.broker(|broker| broker.forget_session("client"));
+        world.set_down(false);
+        client.state_changed(client.state()).await;
+        let mut unmatched = client.unmatched().unwrap();
+        assert!(poll_at_most(1, unmatched.next()).await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_for_an_earlier_inbox_does_not_settle_the_next_one() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        world.broker(|broker| broker.swallows = true);
+        let earlier = spawn_local(client.subscribe("in", QoS::AtLeastOnce));
+        let asked = world.arrived(PacketType::Subscribe, 1).await;
+        earlier.abort();
+        sleep(Duration::from_secs(1)).await;
+        let next = spawn_local(client.subscribe("in", QoS::AtLeastOnce));
+        sleep(Duration::from_secs(1)).await;
+        world.broker(|broker| broker.swallows = false);
+        // a refusal
+        let id = &asked[0].bytes()[2..4];
+        world.inject(&[0x90, 3, id[0], id[1], 0x80]);
+        let next = timeout(LONG, next).await.expect("it hangs");
+        next.unwrap().unwrap();
+        assert_eq!(world.arrived(PacketType::Subscribe, 2).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_messages_that_wait_for_a_place_do_not_put_off_the_ack_timeout() {
+    run(async {
+        let world = World::default();
+        let options = options(&Setup::default()).ack_timeout(embassy_time::Duration::from_secs(10));
+        let (client, _) = start_with::<4, 4, 4, 64, 256>(&world, options);
+        client.connected().await.unwrap();
+        let _inbox = client.subscribe("in", QoS::AtMostOnce).await.unwrap();
+        world.broker(|broker| broker.ack_order = AckOrder::Held);
+        let _ack = client.enqueue("t", b"x", Retain::No).await.unwrap();
+        for _ in 0..15 {
+            world.broker(|broker| broker.publish("in", b"x", QoS::AtMostOnce));
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(world.links(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_discarded_when_it_matches_nothing_goes_with_the_inbox_of_the_unmatched() {
+    run(async {
+        let world = World::default();
+        let options = options(&Setup::default()).unmatched(Unmatched::Discard);
+        let (client, _) = start_with::<4, 4, 4, 64, 256>(&world, options);
+        client.connected().await.unwrap();
+        let unmatched = client.unmatched().unwrap();
+        world.inject(AT_QOS_1);
+        sleep(Duration::from_secs(1)).await;
+        assert!(!world.packet_types(0).contains(&PacketType::PubAck));
+        drop(unmatched);
+        let dropped = timeout(LONG, world.arrived(PacketType::PubAck, 1)).await;
+        dropped.expect("it is kept");
+        assert_eq!(client.stats().dropped, 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_filter_has_no_inbox() {
+    run(async {
+        let world = World::default();
+        let client = connected(&world).await;
+        let none = client.inbox("a#").map(drop);
+        assert_eq!(none, Err(SubscribeError::Unknown));
     })
     .await;
 }
