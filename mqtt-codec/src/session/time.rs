@@ -93,7 +93,8 @@ impl From<Duration> for core::time::Duration {
     }
 }
 
-/// How long something may take: kept in steps of 256 µs, the rest is dropped, and over 2³⁸ µs, three days, counts as that.
+/// How long something may take: kept in steps of 256 µs, the rest is dropped. One step at least, and over 2³⁸ µs, three
+/// days, counts as that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeLimit(u32);
 
@@ -102,14 +103,13 @@ impl TimeLimit {
     // a caller may be as late again before the distance of two times is ambiguous
     pub const MAX: Self = Self(1 << 30);
 
-    /// The limit nearest below.
+    /// The limit nearest below, if there is one.
     #[must_use]
     pub const fn new(duration: Duration) -> Self {
-        let steps = duration.0 >> STEP_BITS;
-        if steps < Self::MAX.0 as u64 {
-            Self(steps as u32)
-        } else {
-            Self::MAX
+        match duration.0 >> STEP_BITS {
+            0 => Self(1),
+            steps if steps < Self::MAX.0 as u64 => Self(steps as u32),
+            _ => Self::MAX,
         }
     }
 
@@ -144,13 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_limit_is_kept_to_256_us_and_is_three_days_at_most() {
+    fn a_time_limit_is_kept_in_steps_of_256_us_from_one_to_three_days() {
         let limit = |micros| {
             TimeLimit::new(Duration::from_micros(micros))
                 .duration()
                 .as_micros()
         };
-        assert_eq!([0, 255, 256, 1_000_000].map(limit), [0, 0, 256, 999_936]);
+        let shortest = [0, 255, 256, 511].map(limit);
+        assert_eq!(shortest, [256, 256, 256, 256]);
+        assert_eq!([512, 1_000_000].map(limit), [512, 999_936]);
         let longest = 1 << 38;
         for micros in [longest, longest + 256, 1 << 40, u64::MAX] {
             assert_eq!(limit(micros), longest);
