@@ -13,9 +13,11 @@ use crate::{
 
 pub use mqtt_codec::session::{Oversized, Start as SessionStart};
 
-/// Settings of a client. What is wrong with them is told by [`new`](crate::new()). They are checked while they are put
-/// together: a `const` or a `static` of them takes no code for that. A time limit is 3 days at most: a longer one,
-/// [`Duration::MAX`] for instance, counts as that.
+/// Settings of a client. They are checked while they are put together: a `const` or a `static` of them takes no code for
+/// that. What is wrong is told by [`new`](crate::new()): the first thing that was, even if it was set anew later.
+///
+/// Time limits are kept in steps of 256 µs, the rest is dropped, and are one step at least and 3 days at most: a longer
+/// one, [`Duration::MAX`] for instance, counts as that.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     pub(crate) identity: Identity<'a>,
@@ -296,19 +298,19 @@ impl<'a> Options<'a> {
 }
 
 const fn check_declared(subscriptions: &[(&str, QoS)]) -> Result<(), SubscribeError> {
-    let mut rest = subscriptions;
-    while let [before @ .., (filter, qos)] = rest {
+    let mut checked = 0;
+    while let (before, [(filter, qos), ..]) = subscriptions.split_at(checked) {
         if let Err(error) = subscription(filter, *qos) {
             return Err(error);
         }
-        rest = before;
         let mut others = before;
-        while let [before @ .., (other, _)] = others {
+        while let [(other, _), rest @ ..] = others {
             if is_same(filter.as_bytes(), other.as_bytes()) {
                 return Err(SubscribeError::Taken);
             }
-            others = before;
+            others = rest;
         }
+        checked += 1;
     }
     Ok(())
 }

@@ -110,7 +110,18 @@ async fn what_connect_cannot_say_is_refused() {
         let exactly_once = refused(Options::new("a").declare(&[("a", QoS::ExactlyOnce)]));
         let reason = SubscribeError::ExactlyOnce;
         assert_eq!(exactly_once, OptionsError::Subscription(reason));
-        // the first of several, and as a constant too
+        // the first of several, also if it was set right later, and as a constant too
+        const FILTERS: &[(&str, QoS)] = &[
+            ("a", QoS::AtMostOnce),
+            ("b", QoS::ExactlyOnce),
+            ("a", QoS::AtMostOnce),
+            ("a#", QoS::AtMostOnce),
+        ];
+        let wrong = Options::new("a").declare(FILTERS).declare(&[]);
+        assert_eq!(refused(wrong), OptionsError::Subscription(reason));
+        const TWICE: &[(&str, QoS)] = &[FILTERS[0], FILTERS[2], FILTERS[3]];
+        let twice = refused(Options::new("a").declare(TWICE));
+        assert_eq!(twice, OptionsError::Subscription(SubscribeError::Taken));
         const WRONG: Options<'_> = Options::new("a")
             .declare(&[("a", QoS::ExactlyOnce)])
             .login("u\0", b"");
