@@ -185,8 +185,9 @@ impl<'a, M: RawMutex> Client<'a, M> {
     }
 
     /// Ends the subscription to `filter`, with or without an inbox, of an earlier run too, and waits for the broker's
-    /// answer. Its inbox yields what has come, then [`SubscribeError::Unsubscribed`]; without an inbox, what waits is
-    /// acknowledged and dropped then.
+    /// answer. Its inbox yields what has come, then [`SubscribeError::Unsubscribed`]. Without an inbox, what waits goes then
+    /// to that of another subscription that matches, or to that of the [unmatched](Self::unmatched) if somebody has it; else
+    /// it is acknowledged and dropped.
     ///
     /// # Errors
     /// The filter is none; no place is left to ask for a filter of an earlier run; the client has ended.

@@ -9,10 +9,13 @@ use crate::{
 
 /// The messages of one subscription.
 ///
-/// Dropping it unsubscribes in a session that is [`Transient`](crate::SessionStart::Transient). In any other the
-/// subscription stays: QoS 1 messages wait in the queue for the next inbox of the filter, see
-/// [`Client::inbox`](crate::Client::inbox); QoS 0 messages, those that wait for this one included, are dropped and
-/// [counted](crate::Stats::dropped).
+/// Dropping it unsubscribes in a session that is [`Transient`](crate::SessionStart::Transient): what waits for it, or
+/// comes later, goes to another inbox that matches, or to that of the [unmatched](crate::Client::unmatched) if somebody has
+/// it; else it is dropped, and acknowledged or [counted](crate::Stats::dropped).
+///
+/// In any other session the subscription stays: QoS 1 messages wait in the queue for the next inbox of the filter, see
+/// [`Client::inbox`](crate::Client::inbox), or go to that of the unmatched; QoS 0 messages, those that wait for this one
+/// included, are dropped and counted.
 pub struct Inbox<'a, M: RawMutex> {
     client: Client<'a, M>,
     route: u16,
