@@ -3,7 +3,8 @@ use core::num::{NonZeroU8, NonZeroU16};
 use embassy_time::Duration;
 use mqtt_codec::session::{self, Config, Identity, TimeLimit};
 use mqtt_codec::wire::{
-    self, Binary, ClientId, Login, Password, QoS, Retain, TopicFilter, TopicName, Utf8Str,
+    self, Binary, ClientId, Login, Password, QoS, Retain, TopicFilter, TopicFilters, TopicName,
+    Utf8Str,
 };
 
 use crate::{
@@ -25,7 +26,7 @@ pub struct Options<'a> {
     pub(crate) connect_len: usize,
     /// What is wrong, of all that was set.
     error: Option<OptionsError>,
-    pub(crate) declared: &'a [(&'a str, QoS)],
+    pub(crate) declared: TopicFilters<'a>,
     pub(crate) config: Config,
     pub(crate) backoff_ms: (u32, u32),
     pub(crate) first_connect: FirstConnect,
@@ -85,7 +86,7 @@ impl<'a> Options<'a> {
             },
             connect_len: 0,
             error: None,
-            declared: &[],
+            declared: TopicFilters::EMPTY,
             config: Config::new(),
             backoff_ms: (500, 60_000),
             first_connect: FirstConnect::KeepTrying,
@@ -165,10 +166,10 @@ impl<'a> Options<'a> {
     /// [counted](crate::Stats::dropped) until then: take such an inbox before the runner runs.
     #[must_use]
     pub const fn declare(mut self, subscriptions: &'a [(&'a str, QoS)]) -> Self {
-        if let Err(error) = check_declared(subscriptions) {
-            return self.fail(OptionsError::Subscription(error));
+        match check_declared(subscriptions) {
+            Ok(declared) => self.declared = declared,
+            Err(error) => return self.fail(OptionsError::Subscription(error)),
         }
-        self.declared = subscriptions;
         self
     }
 
@@ -297,7 +298,9 @@ impl<'a> Options<'a> {
     }
 }
 
-const fn check_declared(subscriptions: &[(&str, QoS)]) -> Result<(), SubscribeError> {
+const fn check_declared<'a>(
+    subscriptions: &'a [(&'a str, QoS)],
+) -> Result<TopicFilters<'a>, SubscribeError> {
     let mut checked = 0;
     while let (before, [(filter, qos), ..]) = subscriptions.split_at(checked) {
         if let Err(error) = subscription(filter, *qos) {
@@ -312,7 +315,10 @@ const fn check_declared(subscriptions: &[(&str, QoS)]) -> Result<(), SubscribeEr
         }
         checked += 1;
     }
-    Ok(())
+    match TopicFilters::new(subscriptions) {
+        Ok(filters) => Ok(filters),
+        Err(error) => Err(SubscribeError::Filter(error)),
+    }
 }
 
 const fn is_same(mut a: &[u8], mut b: &[u8]) -> bool {

@@ -2,7 +2,6 @@ use core::{fmt, mem::MaybeUninit, task::Waker};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use mqtt_codec::session::{AckSlot, Slot};
-use mqtt_codec::wire::TopicFilter;
 
 use crate::{
     Client, Connector, Limit, Options, OptionsError, Runner,
@@ -241,12 +240,12 @@ fn check<'a>(
     if buffer < needed {
         return Err(OptionsError::BufferTooSmall { needed });
     }
-    for &(filter, qos) in options.declared {
+    for (filter, qos) in options.declared.iter() {
         if let Some(limit) = lacks {
             return Err(OptionsError::Limit(limit));
         }
         routes
-            .declare(TopicFilter::assume_checked(filter), qos)
+            .declare(filter, qos)
             .map_err(OptionsError::Subscription)?;
     }
     Ok(())

@@ -1,8 +1,8 @@
 use core::fmt;
 
-use super::TopicName;
 use super::error::write_rule;
 use super::string::{MAX_STRING_LEN, has_nul};
+use super::{QoS, TopicName};
 
 /// Topic Filter: which topics a subscription is for (section 4.7).
 ///
@@ -24,25 +24,6 @@ impl<'a> TopicFilter<'a> {
             Ok(()) => Ok(Self(filter)),
             Err(error) => Err(error),
         }
-    }
-
-    /// Takes a filter that [`new`](Self::new) has accepted before, for an owner who keeps it as a string and would
-    /// otherwise check it at each use.
-    ///
-    /// It is checked with debug assertions alone: what is no filter goes out as it is, and the broker closes the
-    /// connection.
-    ///
-    /// ```
-    /// use mqtt_codec::wire::TopicFilter;
-    ///
-    /// assert!(TopicFilter::new("sensors/+/temp").is_ok());
-    /// assert_eq!(TopicFilter::assume_checked("sensors/+/temp").as_str(), "sensors/+/temp");
-    /// ```
-    #[must_use]
-    #[inline]
-    pub const fn assume_checked(filter: &'a str) -> Self {
-        debug_assert!(check(filter.as_bytes()).is_ok(), "not a topic filter");
-        Self(filter)
     }
 
     /// The filter itself, `$share/name/` included.
@@ -103,6 +84,48 @@ impl<'a> TopicFilter<'a> {
     #[inline]
     pub(super) const fn checked(filter: &'a str) -> Self {
         Self(filter)
+    }
+}
+
+/// Filters with a QoS each, checked once as a list, of strings that stay where they are: a constant is checked when it is
+/// compiled.
+///
+/// ```
+/// use mqtt_codec::wire::{QoS, TopicFilters};
+///
+/// let filters = TopicFilters::new(&[("sensors/+/temp", QoS::AtMostOnce), ("alarms", QoS::AtLeastOnce)])?;
+/// let (first, qos) = filters.iter().next().unwrap();
+/// assert_eq!((first.as_str(), qos), ("sensors/+/temp", QoS::AtMostOnce));
+/// assert!(TopicFilters::new(&[("a", QoS::AtMostOnce), ("a#", QoS::AtMostOnce)]).is_err());
+/// # Ok::<(), mqtt_codec::wire::FilterError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TopicFilters<'a>(&'a [(&'a str, QoS)]);
+
+impl<'a> TopicFilters<'a> {
+    /// None.
+    pub const EMPTY: Self = Self(&[]);
+
+    /// Checks `filters`.
+    ///
+    /// # Errors
+    /// That of the first one that is no [`TopicFilter`].
+    pub const fn new(filters: &'a [(&'a str, QoS)]) -> Result<Self, FilterError> {
+        let mut rest = filters;
+        while let [(filter, _), behind @ ..] = rest {
+            if let Err(error) = check(filter.as_bytes()) {
+                return Err(error);
+            }
+            rest = behind;
+        }
+        Ok(Self(filters))
+    }
+
+    /// All of them, in their order.
+    pub fn iter(self) -> impl Iterator<Item = (TopicFilter<'a>, QoS)> {
+        self.0
+            .iter()
+            .map(|&(filter, qos)| (TopicFilter(filter), qos))
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) use connect::ConnectFields;
 pub use connect::{CleanSession, ClientIdRequired, Connect};
 pub use empty::Empty;
 pub use error::{DecodeError, EncodeError};
-pub use filter::{FilterError, TopicFilter};
+pub use filter::{FilterError, TopicFilter, TopicFilters};
 pub use header::{FixedHeader, PacketType, RemainingLength};
 pub use login::{Login, Password};
 pub use packet::Packet;
