@@ -59,8 +59,8 @@ pub enum Event<'e> {
         /// Connections that ended so.
         attempts: u8,
     },
-    /// A message over [`Options::max_incoming`](crate::Options::max_incoming), or whose topic is longer than `MESSAGE`
-    /// of [`Resources`](crate::Resources), was passed over and acknowledged.
+    /// A message over [`Options::max_incoming`](crate::Options::max_incoming), or for us and with a topic longer than
+    /// `MESSAGE` of [`Resources`](crate::Resources), was passed over and acknowledged.
     Oversized {
         /// Its topic; empty if it is longer than the receive buffer.
         topic: &'e str,

@@ -237,9 +237,9 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Largest incoming message, as its remaining length in bytes, and what to do with a larger one, or one whose topic
-    /// is longer than `MESSAGE` of [`Resources`](crate::Resources). Default: the protocol's 268,435,455,
-    /// [`Oversized::Acknowledge`].
+    /// Largest incoming message, as its remaining length in bytes, and what to do with a larger one, or one for us whose
+    /// topic is longer than `MESSAGE` of [`Resources`](crate::Resources). Whom one is for whose topic is longer than
+    /// `BUFFER` is not known: it counts as for us. Default: the protocol's 268,435,455, [`Oversized::Acknowledge`].
     #[must_use]
     pub const fn max_incoming(mut self, bytes: u32, oversized: Oversized) -> Self {
         self.config.max_incoming = bytes;
