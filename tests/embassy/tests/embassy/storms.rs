@@ -275,6 +275,13 @@ impl Storm {
         self.wanted.retain(|_, topic| !matches(filter, topic));
     }
 
+    /// Nor need those that are known of by a subscription that is refused, and else by one that was ended.
+    fn excuse_refused(&mut self, filter: &str) {
+        let known = &self.known;
+        self.wanted
+            .retain(|_, topic| !matches(filter, topic) || !known.is_unsubscribed(topic));
+    }
+
     fn cut(&mut self) {
         let bytes = 1 + self.random.below(60);
         match self.random.below(5) {
@@ -300,6 +307,7 @@ impl Storm {
         self.note(("refuse", filter));
         self.world
             .broker(|broker| broker.refused_filter = Some(filter));
+        self.known.handle_refused(filter);
         self.may_differ = true;
     }
 
@@ -318,7 +326,8 @@ impl Storm {
         }
         (self.client, self.runner) = (self.start)(&self.world, self.options.clone());
         self.may_differ = true;
-        self.known.restart();
+        let refused = self.world.broker(|broker| broker.refused_filter);
+        self.known.restart(refused);
     }
 
     fn publish(&mut self) {
@@ -334,7 +343,8 @@ impl Storm {
         let n = self.published;
         self.published += 1;
         let is_ending = |pending: &Pending| matches!(pending, Pending::Unsubscribe(filter, _) if matches(filter, topic));
-        let is_ending = self.pending.iter().any(is_ending) || self.known.is_unsubscribed(topic);
+        let is_ending = self.pending.iter().any(is_ending)
+            || self.may_differ && self.known.is_unsubscribed(topic);
         let is_wanted = self.world.broker(|broker| {
             let subscribed = broker.subscriptions("client");
             let mut matching = subscribed.iter().filter(|(f, _)| matches(f, topic));
@@ -414,6 +424,9 @@ impl Storm {
                 let result = task.await.unwrap().expect(&hangs);
                 self.note(("subscribed", filter, &result));
                 self.known.handle_subscribed(filter, &result);
+                if self.may_differ && matches!(result, Err(SubscribeError::Refused)) {
+                    self.excuse_refused(filter);
+                }
                 match result {
                     Ok(inbox) => self.take(Some(filter), Some(inbox)),
                     Err(

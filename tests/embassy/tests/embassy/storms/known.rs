@@ -14,14 +14,17 @@ impl Known {
             subscribed: BTreeSet::new(),
             unsubscribed: BTreeSet::new(),
         };
-        known.restart();
+        known.restart(None);
         known
     }
 
-    /// The next run knows only what it declares.
-    pub(super) fn restart(&mut self) {
+    /// The next run knows only what it declares and the broker does not refuse.
+    pub(super) fn restart(&mut self, refused: Option<&str>) {
         self.subscribed = self.declared.iter().copied().collect();
         self.unsubscribed.clear();
+        if let Some(filter) = refused {
+            self.handle_refused(filter);
+        }
     }
 
     pub(super) fn handle_subscribed<T>(
@@ -34,11 +37,14 @@ impl Known {
                 self.subscribed.insert(filter);
                 self.unsubscribed.remove(filter);
             }
-            Err(SubscribeError::Refused) => {
-                self.subscribed.remove(filter);
-            }
+            Err(SubscribeError::Refused) => self.handle_refused(filter),
             Err(_) => {}
         }
+    }
+
+    /// The broker refuses this filter, or may have done so if the client asks for it again.
+    pub(super) fn handle_refused(&mut self, filter: &str) {
+        self.subscribed.remove(filter);
     }
 
     pub(super) fn handle_unsubscribed(&mut self, filter: &'static str) {
