@@ -187,11 +187,11 @@ pub(crate) struct LinkTarget {
 pub(crate) const LINK_TARGETS: &[LinkTarget] = &[
     LinkTarget {
         name: "riscv32imac-unknown-none-elf",
-        client_bytes: 7854,
+        client_bytes: 7146,
     },
     LinkTarget {
         name: "thumbv6m-none-eabi",
-        client_bytes: 8230,
+        client_bytes: 7072,
     },
 ];
 
@@ -219,14 +219,14 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 19_186,
-        state: 952,
-        future: 264,
+        flash: 14_327,
+        state: 864,
+        future: 248,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 18_470,
-        state: 952,
-        future: 264,
+        flash: 14_219,
+        state: 864,
+        future: 248,
     },
 ];

@@ -5,7 +5,7 @@
 use core::num::NonZeroU8;
 
 use mqtt_codec::session::{
-    AckToken, Backoff, Config, Duration, Error, Event, FixedStorage, Identity, Input, Next,
+    self, AckToken, Backoff, Config, Duration, Error, Event, FixedStorage, Identity, Input, Next,
     Session, Start,
 };
 use mqtt_codec::wire::{Binary, ClientId, Login, Password, QoS, Retain, TopicName, Utf8Str, Will};
@@ -152,6 +152,11 @@ fn command(session: &mut Board) {
 fn give_output(session: &mut Board) {
     let mut header = [0; 64];
     if let Some(Item::Publish { topic, payload }) = Item::reading() {
+        any(session::publish_len(
+            topic,
+            QoS::AtMostOnce,
+            payload.len() as u32,
+        ));
         let begun =
             session.publish_at_most_once(topic, Retain::Yes, payload.len() as u32, &mut header);
         if let Ok(Some(length)) = begun {
@@ -205,6 +210,7 @@ fn config() -> Config {
     config.write_timeout = Duration::from_millis(any(5_000)).into();
     config.stall_timeout = Duration::from_micros(any(1_000_000)).into();
     config.receive_buffer = 512;
+    any(config.stall_timeout.duration());
     config
 }
 
