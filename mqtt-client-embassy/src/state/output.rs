@@ -229,16 +229,14 @@ impl<'a> State<'a> {
 
     /// Turns wishes for subscriptions into packets.
     fn request(&mut self) {
-        while self.session.is_connected() && !self.session.is_control_full() {
-            let mut next = self.routes.next_subscribe();
-            if next.is_none() {
-                // each subscription is on its way: publishing need not wait
+        while self.session.is_connected() {
+            if self.routes.are_asked_for() {
+                // publishing need not wait for the answers
                 let _ = self.session.renew(None);
-                next = self
-                    .unsubscribing
-                    .and_then(|it| (it.next)(&mut self.routes));
             }
-            let Some(next) = next else {
+            let next = self.routes.next_subscribe();
+            let unsubscribe = || (self.unsubscribing?.next)(&mut self.routes);
+            let Some(next) = next.or_else(unsubscribe) else {
                 return;
             };
             // there is room, and one filter makes no packet too long

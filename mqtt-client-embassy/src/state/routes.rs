@@ -224,6 +224,11 @@ impl<'a> Routes<'a> {
         self.next(Stage::Unwanted, Stage::Leaving)
     }
 
+    /// Whether no SUBSCRIBE is still to be sent.
+    pub(crate) fn are_asked_for(&self) -> bool {
+        self.routes.iter().all(|route| route.stage != Stage::Wanted)
+    }
+
     /// Whether every subscription is answered.
     pub(crate) fn are_settled(&self) -> bool {
         let mut stages = self.routes.iter().map(|route| route.stage);

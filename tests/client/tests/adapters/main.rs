@@ -28,6 +28,7 @@ const VALUES: [&str; 20] = [
     "SubAckCode",
     "TopicError",
     "TopicFilter",
+    "TopicFilters",
     "TopicName",
     "Utf8Str",
     "Will",

@@ -3,7 +3,7 @@ use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Durat
 
 use client_tests::{Setup, World};
 use embedded_io_async::Write;
-use mqtt_client_embassy::{PublishError, QoS, Resources, Retain, new};
+use mqtt_client_embassy::{Options, PublishError, QoS, Resources, Retain, new};
 use mqtt_codec::wire::PacketType;
 use testkit::AckOrder;
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     adapter::{Dialler, leak, options},
-    client::{M, TestClient, run},
+    client::{M, TestClient, run, start_with},
 };
 
 /// No ping comes to the help of what was forgotten.
@@ -223,6 +223,30 @@ async fn a_writer_that_flushes_does_not_wait_for_those_behind_it() {
         }
         soon(ack).await.unwrap();
         assert_eq!(world.links(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishing_waits_for_a_subscription_to_be_asked_for_and_not_for_its_answer() {
+    run(async {
+        let world = World::default();
+        world.broker(|broker| broker.swallows = true);
+        let options = Options::new("client").declare(&[("in", QoS::AtLeastOnce)]);
+        let (client, _) = start_with::<4, 4, 4, 64, 256>(&world, options);
+        world.arrived(PacketType::Connect, 1).await;
+        world.inject(&[0x20, 2, 0, 0]);
+        world.arrived(PacketType::Subscribe, 1).await;
+        let at_most_once = client.publish_at_most_once("t", b"x", Retain::No);
+        let published = timeout(Duration::from_secs(1), at_most_once).await;
+        published.expect("it waits for the answer").unwrap();
+        let _ack = client.enqueue("t", b"y", Retain::No).await.unwrap();
+        let arrived = timeout(
+            Duration::from_secs(1),
+            world.arrived(PacketType::Publish, 2),
+        )
+        .await;
+        arrived.expect("it waits for the answer");
     })
     .await;
 }
