@@ -116,7 +116,8 @@ impl<'a, M: RawMutex> Client<'a, M> {
         .await
     }
 
-    /// Subscribes to `filter`, at QoS 0 or 1, and waits for the broker's answer.
+    /// Subscribes to `filter`, at QoS 0 or 1, and waits for the broker's answer. Requests go to the broker one after the
+    /// other: if it leaves one unanswered, [`Options::ack_timeout`](crate::Options::ack_timeout) ends the wait.
     ///
     /// A message goes to one inbox. Of several subscriptions that match, the one with the first place gets it: declared
     /// ones have theirs in their order, and each later one takes a free place, which may be that of one that has ended.

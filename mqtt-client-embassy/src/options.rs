@@ -213,7 +213,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How long one message may be the oldest unacknowledged one. Default: for ever.
+    /// How long one message, or one SUBSCRIBE or UNSUBSCRIBE, may be the oldest unacknowledged one. Default: for ever.
     #[must_use]
     pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
         self.config.ack_timeout = Some(span(timeout));

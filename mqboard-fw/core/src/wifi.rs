@@ -67,10 +67,12 @@ impl Reach {
     #[must_use]
     pub fn new<A>(client: ConnectionState, address: Option<A>) -> Self {
         match (client, address) {
-            (ConnectionState::Connecting, None) => Self::Nobody,
-            (ConnectionState::Connecting, Some(_)) => Self::Network,
             // If it has ended, then because the broker has answered: to join anew would not change the answer.
-            _ => Self::Broker,
+            (ConnectionState::Closed(_), _) => Self::Broker,
+            // A connection through the network before, of whose end nobody has heard yet, is no answer in this one.
+            (_, None) => Self::Nobody,
+            (ConnectionState::Connecting, Some(_)) => Self::Network,
+            (_, Some(_)) => Self::Broker,
         }
     }
 }
@@ -125,7 +127,10 @@ pub async fn keep_joined(
                 log::info!("joined {network} on channel {channel}");
                 let mut furthest = Reach::Nobody;
                 match select(radio.lost(), out_of_reach(&reach, &mut furthest)).await {
-                    Either::First(reason) => log::warn!("lost {network}: {reason}"),
+                    Either::First(reason) => {
+                        furthest = furthest.max(reach());
+                        log::warn!("lost {network}: {reason}");
+                    }
                     Either::Second(()) => {
                         unheard += 1;
                         let minutes = OUT_OF_REACH.as_secs() / 60;

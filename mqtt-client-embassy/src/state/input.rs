@@ -40,7 +40,11 @@ impl<'a> State<'a> {
                 .queue
                 .fill(bytes.get(..self.payload_ahead).unwrap_or(bytes));
             self.payload_ahead -= n;
-            return Ok((n, Brought::Something));
+            let brought = match n {
+                0 => Brought::Nothing,
+                _ => Brought::Something,
+            };
+            return Ok((n, brought));
         }
         let (consumed, input) = self.session.handle_input(now, bytes)?;
         let Some(input) = input else {

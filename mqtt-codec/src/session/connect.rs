@@ -103,7 +103,7 @@ impl<S: Storage> Session<S> {
 
     /// The transport is closed, by whomever. Everything unacknowledged waits for the next connection.
     ///
-    /// [`count_attempt`](Self::count_attempt) comes before it.
+    /// Whoever counts attempts calls [`count_attempt`](Self::count_attempt) before it.
     pub fn handle_closed(&mut self) -> Next {
         self.outbox.rewind();
         self.link.renew(Phase::Closed);
@@ -155,8 +155,9 @@ impl<S: Storage> Session<S> {
 
     /// Counts a connection that ends unplanned against the oldest message that it has sent and that is not acknowledged:
     /// [`Event::Suspect`], or with [`Config::max_attempts`](super::Config::max_attempts) reached [`Event::Undeliverable`],
-    /// comes from [`poll_event`](Self::poll_event). To be called when the transport is closed, before
-    /// [`handle_closed`](Self::handle_closed). A caller that never does has no messages given up, and none of the code.
+    /// comes from [`poll_event`](Self::poll_event), and may make a [`Change`]. To be called once when the transport is
+    /// closed, before [`handle_closed`](Self::handle_closed), after which it has no effect. A caller that never does has no
+    /// messages given up, whatever the settings say, and none of the code.
     pub fn count_attempt(&mut self) {
         if !self.link.is_established() || self.ending != Ending::Unplanned {
             return;

@@ -96,7 +96,8 @@ pub enum Event<H> {
     /// awaited: resume it now. QoS 1 messages come as [`Input::Discarded`] until
     /// [`Session::handle_drained`](super::Session::handle_drained).
     ReadOn,
-    /// A connection ended with this PUBLISH as the oldest unacknowledged one.
+    /// A connection ended with this PUBLISH as the oldest unacknowledged one, as
+    /// [`Session::count_attempt`](super::Session::count_attempt) has counted.
     Suspect {
         /// Its packet id.
         id: PacketId,

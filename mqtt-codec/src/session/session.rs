@@ -254,7 +254,8 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    /// What happened without input; to be asked after each `handle_*` call, which brings one at most.
+    /// What happened without input; to be asked after each `handle_*` call and after
+    /// [`count_attempt`](Self::count_attempt), which bring one at most.
     pub fn poll_event(&mut self) -> Option<Event<S::Handle>> {
         self.event.take()
     }

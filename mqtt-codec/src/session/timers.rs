@@ -68,7 +68,7 @@ const fn bit(timer: Timer) -> u8 {
 #[derive(Debug)]
 pub(super) struct Timers {
     starts: [u32; TIMERS.len()],
-    /// A bit for each timer of [`STARTED`] that runs.
+    /// A bit for each timer that runs; only those of [`STARTED`] are asked for.
     running: u8,
     /// PINGREQ sent or about to be, without PINGRESP yet.
     pings: u8,

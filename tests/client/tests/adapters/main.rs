@@ -8,7 +8,7 @@ const ADAPTERS: [&str; 2] = ["mqtt-client/src", "mqtt-client-embassy/src"];
 
 /// What an adapter may name of `wire`: the values that its users give and get. No packet is among them, no header, and
 /// nothing that encodes or decodes.
-const VALUES: [&str; 20] = [
+const VALUES: [&str; 21] = [
     "Binary",
     "ClientId",
     "ConnectRefusal",

@@ -316,9 +316,11 @@ fn a_board_reaches_as_far_as_its_client_or_its_address() {
     };
     let refused = ConnectionState::Closed(CloseReason::Refused(ConnectRefusal::NotAuthorized));
     for address in [None, Some(())] {
-        assert_eq!(Reach::new(connected, address), Reach::Broker);
         assert_eq!(Reach::new(refused, address), Reach::Broker);
     }
+    assert_eq!(Reach::new(connected, Some(())), Reach::Broker);
+    // one of the network before
+    assert_eq!(Reach::new(connected, None::<()>), Reach::Nobody);
     let connecting = ConnectionState::Connecting;
     assert_eq!(Reach::new(connecting, Some(())), Reach::Network);
     assert_eq!(Reach::new(connecting, None::<()>), Reach::Nobody);
