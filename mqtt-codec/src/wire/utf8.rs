@@ -35,6 +35,18 @@ fn to_str_by_chunks(bytes: &[u8]) -> Option<&str> {
     chunk.invalid().is_empty().then(|| chunk.valid())
 }
 
+/// Of the first byte and of two bits of the second, a continuation, which tell everything.
+const fn key(first: u32, second: u32) -> u32 {
+    (first << 6 | second ^ 0x80) >> 4
+}
+
+const FIRST: u32 = key(0xC2, 0x80);
+const LAST: u32 = key(0xF4, 0x8F);
+const OVERLONG_FOUR: u32 = key(0xF0, 0x80);
+/// As a pair of keys, like [`SURROGATE`].
+const OVERLONG_THREE: u32 = key(0xE0, 0x80) >> 1;
+const SURROGATE: u32 = key(0xED, 0xA0) >> 1;
+
 const fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
     // Bytes that are still to come of a character, and its first one until the second has come: then one that any may
     // follow.
@@ -50,15 +62,13 @@ const fn is_utf8_by_bytes(bytes: &[u8]) -> bool {
             left = 3 - (byte < 0x80) as u32 - (byte < 0xE0) as u32 - (byte < 0xF0) as u32;
             continue;
         }
-        let bits = byte ^ 0x80;
-        // the first byte and two bits of the second, which tell everything
-        let sixteenths = (first << 6 | bits) >> 4;
-        if bits >= 0x40
-            // a first byte that is none, or over U+10FFFF
-            || !matches!(sixteenths, 0x308..=0x3D0)
-            // overlong forms of four and of three bytes, surrogates
-            || sixteenths == 0x3C0
-            || matches!(sixteenths >> 1, 0x1C0 | 0x1DB)
+        let key = key(first, byte);
+        let is_continuation = byte ^ 0x80 < 0x40;
+        // a first byte that is none, or over U+10FFFF; overlong forms of four and of three bytes; surrogates
+        if !is_continuation
+            || !matches!(key, FIRST..=LAST)
+            || key == OVERLONG_FOUR
+            || matches!(key >> 1, OVERLONG_THREE | SURROGATE)
         {
             return false;
         }
