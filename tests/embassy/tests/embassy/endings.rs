@@ -1,15 +1,18 @@
 //! What a client that ends, or goes on with another connection, still does.
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use client_tests::{Setup, World};
-use embedded_io_async::Write;
+use embedded_io_adapters::tokio_1::FromTokio;
+use embedded_io_async::{ErrorType, Read, Write};
 use mqtt_client_embassy::{
-    CloseReason, ConnectionState, Event, PublishError, QoS, Resources, Retain, Runner, new,
+    CloseReason, ConnectError, ConnectionState, Connector, Event, PublishError, QoS, Resources,
+    Retain, Runner, new,
 };
 use mqtt_codec::wire::PacketType;
 use tokio::{
+    io::DuplexStream,
     sync::mpsc,
-    task::spawn_local,
+    task::{spawn_local, yield_now},
     time::{Instant, sleep, timeout},
 };
 
@@ -172,4 +175,74 @@ async fn the_end_of_a_connection_is_told_if_it_was_requested_too() {
         assert_eq!(client.stats().disconnections, 1);
     })
     .await;
+}
+
+/// Takes nothing for so many polls, each of which has it polled again.
+struct Hesitant {
+    stream: FromTokio<DuplexStream>,
+    polls: Rc<Cell<u32>>,
+}
+
+struct Hesitating(Dialler, Rc<Cell<u32>>);
+
+impl Connector for Hesitating {
+    type Connection<'c> = Hesitant;
+
+    async fn connect(&mut self) -> Result<Hesitant, ConnectError> {
+        Ok(Hesitant {
+            stream: self.0.connect().await?,
+            polls: self.1.clone(),
+        })
+    }
+}
+
+impl ErrorType for Hesitant {
+    type Error = std::io::Error;
+}
+
+impl Read for Hesitant {
+    async fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(out).await
+    }
+}
+
+impl Write for Hesitant {
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        while self.polls.get() > 0 {
+            self.polls.set(self.polls.get() - 1);
+            yield_now().await;
+        }
+        self.stream.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_is_not_stuck_when_the_limit_of_disconnect_passes_between_two_looks() {
+    for micros in (5_000..6_000).step_by(100) {
+        run(async {
+            let world = World::default();
+            let resources = leak(Resources::<M, 4, 4, 1, 64, 256, 8>::new());
+            let options = leak(options(&Setup::default()));
+            let random: fn() -> u32 = || 0;
+            let polls = Rc::new(Cell::new(0));
+            let connector = Hesitating(Dialler(world.clone()), polls.clone());
+            let (client, mut runner) = new(resources, options, connector, random).unwrap();
+            spawn_local(async move { runner.run().await });
+            client.connected().await.unwrap();
+            polls.set(200);
+            embassy_tests::pass_with_each_reading(100);
+            let _ack = client.enqueue("t", b"x", Retain::No).await.unwrap();
+            let limit = embassy_time::Duration::from_micros(micros);
+            client.disconnect_within(limit).await;
+            embassy_tests::pass_with_each_reading(0);
+            world.all_closed().await;
+            let last = world.packet_types(0).split_off(1);
+            assert_eq!(last, [PacketType::Publish, PacketType::Disconnect]);
+        })
+        .await;
+    }
 }

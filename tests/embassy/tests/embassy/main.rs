@@ -8,6 +8,7 @@ mod endings;
 mod firmware;
 mod inboxes;
 mod limits;
+mod long_topics;
 mod network;
 mod overdue;
 mod refusals;
