@@ -1,6 +1,6 @@
 use crate::wire::{
-    ConnAck, DecodeError, Dup, FixedHeader, PacketId, PacketType, PublishHead, QoS,
-    RemainingLength, Retain, SubAckCodes, decode_answered_id,
+    ConnAck, DecodeError, Dup, FixedHeader, PacketId, PacketType, PublishHead, QoS, Retain,
+    SubAckCodes, decode_answered_id,
 };
 
 use super::link::{Arriving, Phase, Reading};
@@ -85,20 +85,13 @@ impl<S: Storage> Session<S> {
 
     #[inline(always)]
     fn handle_packet<'b>(&mut self, input: &'b [u8]) -> Result<Brought<'b, S>, Error> {
-        let Some((&first, rest)) = input.split_first() else {
+        let Some((header, header_len)) = FixedHeader::decode(input)? else {
             return Ok(None);
-        };
-        let packet_type = PacketType::decode(first)?;
-        let Some((remaining_length, rest)) = RemainingLength::decode(rest)? else {
-            return Ok(None);
-        };
-        let header = FixedHeader {
-            packet_type,
-            flags: first & 0x0F,
-            remaining_length,
         };
         self.check_header(header)?;
-        let body_len = remaining_length.get() as usize;
+        let packet_type = header.packet_type;
+        let rest = input.get(header_len..).unwrap_or_default();
+        let body_len = header.remaining_length.get() as usize;
         let body = rest.get(..body_len).unwrap_or(rest);
         let left_over = rest.len() - body.len();
         if packet_type == PacketType::Publish {
