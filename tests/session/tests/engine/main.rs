@@ -19,7 +19,24 @@ mod start;
 mod storage;
 mod timeouts;
 
-use mqtt_codec::session::{Config, Duration};
+use mqtt_codec::session::{Config, Duration, Identity, Instant, Session, Storage};
+use mqtt_codec::wire::ClientId;
+
+/// A connection whose CONNACK says of the session what its flags say.
+fn connect<S: Storage>(session: &mut Session<S>, flags: u8) {
+    let now = Instant::ZERO;
+    let identity = Identity {
+        client_id: ClientId::new("c").unwrap(),
+        login: None,
+        will: None,
+    };
+    let connect = session.open(now, &identity, &mut [0; 64]).unwrap();
+    session.handle_written(now, connect);
+    session
+        .handle_input(now, &[0x20, 2, flags, 0])
+        .ok()
+        .unwrap();
+}
 
 /// Default settings, changed.
 fn config(change: impl FnOnce(&mut Config)) -> Config {

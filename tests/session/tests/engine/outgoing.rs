@@ -1,15 +1,13 @@
 //! What leaves, byte for byte, in whatever portions it is taken.
 
-use mqtt_codec::session::{
-    Config, Content, FixedStorage, Identity, Instant, Outgoing, Session, publish_len,
-};
+use mqtt_codec::session::{Config, Content, FixedStorage, Instant, Outgoing, Session, publish_len};
 use mqtt_codec::wire::{
-    ClientId, Delivery, Dup, EncodeError, Packet, PacketId, PacketType, PublishHeader, QoS, Retain,
+    Delivery, Dup, EncodeError, Packet, PacketId, PacketType, PublishHeader, QoS, Retain,
     SessionPresent, TopicFilter, TopicName,
 };
 use testkit::{AckOrder, Frame, Item, Pair, Script};
 
-use crate::{PINGREQ, config, secs};
+use crate::{PINGREQ, config, connect, secs};
 
 fn types(frames: &[Frame]) -> Vec<PacketType> {
     frames.iter().map(Frame::packet_type).collect()
@@ -138,14 +136,7 @@ fn a_payload_of_the_largest_size_streams_without_gaps_and_again_after_a_cut() {
     session.enqueue(Virtual(most)).ok().unwrap();
     let now = Instant::ZERO;
     for cut_after in [most / 2, most] {
-        let identity = Identity {
-            client_id: ClientId::new("c").unwrap(),
-            login: None,
-            will: None,
-        };
-        let connect = session.open(now, &identity, &mut [0; 64]).unwrap();
-        session.handle_written(now, connect);
-        session.handle_input(now, &[0x20, 2, 1, 0]).unwrap();
+        connect(&mut session, 1);
         session.renew(None).unwrap();
         let mut sent = 0;
         while let Some(transmit) = session.poll_transmit() {
@@ -434,14 +425,7 @@ fn a_handle_that_becomes_too_long_is_noticed() {
     }
 
     let mut session = Session::new(Config::new(), FixedStorage::<_, 1, 1, 1>::new());
-    let identity = Identity {
-        client_id: ClientId::new("c").unwrap(),
-        login: None,
-        will: None,
-    };
-    let now = Instant::ZERO;
-    session.open(now, &identity, &mut [0; 100]).unwrap();
-    session.handle_input(now, &[0x20, 2, 0, 0]).unwrap();
+    connect(&mut session, 0);
     session.renew(None).unwrap();
     let len = Rc::new(Cell::new(1));
     session.enqueue(Fickle(Rc::clone(&len))).unwrap();

@@ -1,13 +1,13 @@
 //! Capacities: growth, bounds, and none at all.
 
 use mqtt_codec::session::{
-    AckSlot, Config, Content, EnqueueReason, Error, FixedStorage, Identity, Input, Instant, Kind,
-    Outgoing, Session, Slot, Storage, Violation,
+    AckSlot, Config, Content, EnqueueReason, Error, FixedStorage, Input, Instant, Kind, Outgoing,
+    Session, Slot, Storage, Violation,
 };
-use mqtt_codec::wire::{ClientId, PacketId, QoS, SessionPresent, TopicFilter};
+use mqtt_codec::wire::{PacketId, QoS, SessionPresent, TopicFilter};
 use testkit::{Brought, GrowingStorage, Item, Pair, Script};
 
-use crate::{config, secs};
+use crate::{config, connect, secs};
 
 fn with(storage: GrowingStorage) -> Script {
     let mut script = Script::with_storage(Config::new(), storage);
@@ -154,15 +154,7 @@ fn without_ack_slots_qos1_messages_are_discarded_unacknowledged_and_others_come(
 #[test]
 fn fixed_storage_of_no_size_connects_pings_and_disconnects() {
     let mut session = Session::new(Config::new(), FixedStorage::<Item, 0, 0, 0>::new());
-    let now = Instant::ZERO;
-    let identity = Identity {
-        client_id: ClientId::new("c").unwrap(),
-        login: None,
-        will: None,
-    };
-    let connect = session.open(now, &identity, &mut [0; 64]).unwrap();
-    session.handle_written(now, connect);
-    session.handle_input(now, &[0x20, 2, 0, 0]).unwrap();
+    connect(&mut session, 0);
     assert!(session.wants_renewal());
     session.renew(None).unwrap();
     assert!(session.poll_transmit().is_none());
@@ -279,14 +271,7 @@ impl<const MAX: usize> Outgoing for Bounded<MAX> {
 fn subscribe_bounded<const MAX: usize>(codes: u8) -> (Vec<u8>, Result<usize, Error>) {
     let mut session = Session::new(Config::new(), FixedStorage::<Bounded<MAX>, 0, 1, 0>::new());
     let now = Instant::ZERO;
-    let identity = Identity {
-        client_id: ClientId::new("c").unwrap(),
-        login: None,
-        will: None,
-    };
-    let connect = session.open(now, &identity, &mut [0; 64]).unwrap();
-    session.handle_written(now, connect);
-    session.handle_input(now, &[0x20, 2, 0, 0]).unwrap();
+    connect(&mut session, 0);
     let filters = ["a", "b", "c"].map(|filter| (filter.into(), QoS::AtMostOnce));
     let handle = Bounded(Item::Subscribe(filters.into()));
     session.renew(Some(handle)).ok().unwrap();
