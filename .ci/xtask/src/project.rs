@@ -219,13 +219,13 @@ pub(crate) struct EmbassySize {
 pub(crate) const EMBASSY_SIZES: &[EmbassySize] = &[
     EmbassySize {
         target: "riscv32imac-unknown-none-elf",
-        flash: 14_343,
+        flash: 14_329,
         state: 864,
         future: 248,
     },
     EmbassySize {
         target: "thumbv7em-none-eabihf",
-        flash: 14_213,
+        flash: 14_221,
         state: 864,
         future: 248,
     },
